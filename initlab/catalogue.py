@@ -1,0 +1,65 @@
+"""Names to entries, in the order of teaching, with helpful errors for names that are not there."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+
+
+def nearest(name: str, known) -> str:
+    """``": did you mean 'x'?"`` for the known name closest to ``name``; empty if none is close."""
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    return f": did you mean {close[0]!r}?" if close else ""
+
+
+class Catalogue(Mapping):
+    """A read-only mapping from name to entry that grows by :meth:`add` alone.
+
+    A synonym finds the entry it stands for but is not listed. ``kind`` is the word that errors
+    use for an entry ("activation").
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self._entries = {}
+        self._synonyms = {}
+
+    def add(self, entry, synonyms: tuple[str, ...] = ()) -> None:
+        """Append an entry, which has a ``name``. Raises ValueError if a name is taken."""
+        for name in (entry.name, *synonyms):
+            if name in self._entries or name in self._synonyms:
+                raise ValueError(f"{self.kind} {name!r} is registered already; choose another name")
+        self._entries[entry.name] = entry
+        self._synonyms |= dict.fromkeys(synonyms, entry.name)
+
+    def remove(self, name: str) -> None:
+        """Drop an entry and its synonyms; what a test or a reader registered can be taken back."""
+        del self._entries[self.canonical(name)]
+        self._synonyms = {k: v for k, v in self._synonyms.items() if v != name}
+
+    def canonical(self, name: str) -> str:
+        """The entry's own name. TypeError if not a string, ValueError if unknown."""
+        if not isinstance(name, str):
+            raise TypeError(f"{self.kind} must be a name such as {next(iter(self))!r}, not {name!r}")
+        name = self._synonyms.get(name, name)
+        if name not in self._entries:
+            known = [*self._entries, *self._synonyms]
+            raise ValueError(
+                f"unknown {self.kind} {name!r}{nearest(name, known) or '.'}"
+                f" Known are: {', '.join(self._entries)}"
+            )
+        return name
+
+    def index(self, name: str) -> int:
+        """Position of an entry in the order of the catalogue."""
+        return list(self._entries).index(self.canonical(name))
+
+    def __getitem__(self, name):
+        return self._entries[self.canonical(name)]
+
+    def __contains__(self, name):
+        return name in self._entries or name in self._synonyms
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self):
+        return len(self._entries)

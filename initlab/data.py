@@ -1,0 +1,113 @@
+"""Batches to probe a network with: handwritten digits, Gaussian noise, spirals. All offline."""
+
+import dataclasses
+import functools
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from initlab.setting import bounded_number, whole_number
+
+DIGITS = 1797  # how many handwritten digits scikit-learn ships
+_LARGEST = 100_000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Batch:
+    """Examples and their classes.
+
+    Args:
+      inputs: ``[examples, features]``, finite numbers; kept as float32.
+      labels: ``[examples]``, whole numbers from 0; kept as int32.
+      classes: how many classes there are; by default one more than the largest label.
+
+    Raises:
+      ValueError: an empty batch, a wrong rank, a value that is not finite, a label out of range.
+      TypeError: something that is no array of numbers.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    classes: int | None = None
+
+    def __post_init__(self):
+        inputs, labels = np.asarray(self.inputs), np.asarray(self.labels)
+        if inputs.dtype.kind not in "fiub":
+            raise TypeError(f"inputs must be real numbers, not an array of {inputs.dtype}")
+        if inputs.ndim != 2:
+            raise ValueError(
+                f"inputs must be [examples, features], not an array of shape {inputs.shape};"
+                f" the nearest is inputs.reshape({len(inputs) if inputs.ndim else 1}, -1)"
+            )
+        if 0 in inputs.shape:
+            raise ValueError(f"the batch is empty: inputs have shape {inputs.shape}; give 1 or more")
+        inputs = inputs.astype(np.float32)
+        if not np.isfinite(inputs).all():
+            row, column = np.argwhere(~np.isfinite(inputs))[0]
+            raise ValueError(
+                f"inputs must be finite in float32, but example {row} has"
+                f" {inputs[row, column]} in feature {column}; drop or fill such values first"
+            )
+        if labels.dtype.kind not in "iu":
+            raise TypeError(f"labels must be whole numbers, not an array of {labels.dtype}")
+        if labels.shape != (len(inputs),):
+            raise ValueError(
+                f"labels must be [{len(inputs)}], one for each example, not {labels.shape}"
+            )
+        classes = self.classes if self.classes is not None else int(labels.max()) + 1
+        classes = whole_number("classes", classes, 1, _LARGEST)
+        if labels.min() < 0 or labels.max() >= classes:
+            wrong = labels[(labels < 0) | (labels >= classes)][0]
+            raise ValueError(f"labels must be from 0 to {classes - 1}, not {wrong}")
+        inputs.flags.writeable = False
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "labels", labels.astype(np.int32))
+        object.__setattr__(self, "classes", classes)
+
+    def __len__(self):
+        return len(self.inputs)
+
+
+@functools.cache
+def digits(size: int = 256, seed: int = 0) -> Batch:
+    """Handwritten digits of 8 x 8 pixels: ``inputs [size, 64]``, ``labels [size]`` from 0 to 9.
+
+    Standardized by one mean and one deviation over all pixels of all 1,797 images, so that they
+    stay images, and the second moment of the whole set is 1. The batch is a random choice without
+    repetition; a larger one with the same seed begins with the smaller.
+
+    Source: Alpaydin & Kaynak 1998, as ``sklearn.datasets.load_digits`` ships it.
+
+    >>> digits().inputs.shape, round(float((digits(1797).inputs ** 2).mean()), 5)
+    ((256, 64), 1.0)
+    """
+    size = whole_number("size", size, 1, DIGITS)
+    images, labels = load_digits(return_X_y=True)
+    images = (images - images.mean()) / images.std()
+    chosen = np.random.default_rng(seed).permutation(DIGITS)[:size]
+    return Batch(images[chosen], labels[chosen], classes=10)
+
+
+@functools.cache
+def gaussian(size: int = 256, features: int = 64, classes: int = 10, seed: int = 0) -> Batch:
+    """Independent standard normal features with labels that mean nothing: what theory assumes."""
+    size = whole_number("size", size, 1, _LARGEST)
+    features = whole_number("features", features, 1, _LARGEST)
+    classes = whole_number("classes", classes, 1, _LARGEST)
+    generator = np.random.default_rng(seed)
+    inputs = generator.standard_normal((size, features))
+    return Batch(inputs, generator.integers(classes, size=size), classes=classes)
+
+
+@functools.cache
+def spirals(size: int = 256, classes: int = 3, noise: float = 0.1, seed: int = 0) -> Batch:
+    """Points of the plane on interleaved spirals, one for each class; standardized."""
+    size = whole_number("size", size, 2, _LARGEST)
+    classes = whole_number("classes", classes, 1, _LARGEST)
+    noise = bounded_number("noise", noise, 10.0)
+    generator = np.random.default_rng(seed)
+    labels = np.arange(size) % classes
+    radius = generator.uniform(0.1, 1.0, size)
+    angle = 2 * np.pi * labels / classes + 4 * radius + noise * generator.standard_normal(size)
+    points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return Batch((points - points.mean(0)) / points.std(0), labels, classes=classes)

@@ -1,0 +1,178 @@
+"""The random numbers behind every network, drawn once and kept.
+
+Drawing costs more than a forward pass, so draws are kept by what they depend on: seed, width,
+the initializer's draw, and the sizes of input and readout. They do not depend on depth or scale:
+a deeper network begins with the layers of the shallower one, and another gain or another
+initializer of the same family rescales the same numbers.
+"""
+
+import collections
+import functools
+import threading
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.initializers import INITIALIZERS, Fan, draw_normal, draw_uniform
+from initlab.setting import MAX_DEPTH, Setting
+
+
+class Draws(NamedTuple):
+    """Unscaled weights and biases of the deepest network; hidden layers are filled on demand."""
+
+    first: jax.Array  # [fan_in, width]
+    hidden: jax.Array  # [MAX_DEPTH - 1, width, width]
+    readout: jax.Array  # [width, fan_out]
+    bias: jax.Array  # [MAX_DEPTH, 2, width]: normal, uniform
+    readout_bias: jax.Array  # [2, fan_out]
+    norm: jax.Array  # [MAX_DEPTH + 1] Frobenius norms: first, hidden, and last the readout
+
+
+class Scales(NamedTuple):
+    """What the draws of one setting are multiplied by, as float32 NumPy arrays."""
+
+    weight: np.ndarray  # [MAX_DEPTH + 1]: first, hidden, and at index depth the readout
+    bias: np.ndarray  # [MAX_DEPTH + 1, 2]
+
+
+class Kept:
+    """Values kept by key, until they take too much memory; the least recently used go first."""
+
+    def __init__(self, limit: int):
+        self._limit = limit  # bytes
+        self._values = collections.OrderedDict()  # key -> (value, bytes)
+        self.lock = threading.RLock()  # an explorer warms up in the background
+
+    def take(self, key):
+        """The value, which is kept no longer; None if there is none."""
+        with self.lock:
+            return self._values.pop(key, (None, 0))[0]
+
+    def keep(self, key, value, size: int) -> None:
+        """Keep a value of so many bytes, and drop the oldest others beyond the limit."""
+        with self.lock:
+            self._values[key] = value, size
+            while len(self._values) > 1 and sum(n for _, n in self._values.values()) > self._limit:
+                self._values.popitem(last=False)
+
+
+_KEPT = Kept(768 * 2**20)  # five kinds of draw at width 512
+
+
+@jax.jit
+def _keys(seed):
+    """A key for each layer; index 0 belongs to the readout, so that depth does not matter.
+
+    The last two are for the biases.
+    """
+    layers = jnp.arange(MAX_DEPTH + 3)
+    return jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(layers)
+
+
+def _norm(weight):
+    return jnp.sqrt(jnp.sum(jnp.sum(weight**2, axis=0)))
+
+
+@functools.partial(jax.jit, static_argnames=("draw", "fan_in", "width", "fan_out"))
+def _draw_ends(draw, keys, fan_in, width, fan_out):
+    """The matrix that reads the input, the readout, and the norms so far."""
+    first, readout = draw(keys[1], (fan_in, width)), draw(keys[0], (width, fan_out))
+    norm = jnp.zeros(MAX_DEPTH + 1).at[0].set(_norm(first)).at[MAX_DEPTH].set(_norm(readout))
+    return first, readout, norm
+
+
+@functools.partial(jax.jit, static_argnames=("draw",), donate_argnames=("hidden", "norm"))
+def _draw_hidden(draw, hidden, norm, keys, start, stop):
+    """Fill ``hidden[start:stop]`` in place; ``hidden[0]`` belongs to the second layer."""
+
+    def fill(index, state):
+        hidden, norm = state
+        weight = draw(keys[index + 2], hidden.shape[1:])
+        return hidden.at[index].set(weight), norm.at[index + 1].set(_norm(weight))
+
+    return jax.lax.fori_loop(start, stop, fill, (hidden, norm))
+
+
+@functools.partial(jax.jit, static_argnames=("width", "fan_out"))
+def _draw_biases(keys, width, fan_out):
+    """Normal and uniform biases of variance 1 for every layer, and for the readout."""
+    shape = (MAX_DEPTH + 1, max(width, fan_out))
+    bias = jnp.stack([draw_normal(keys[-1], shape), draw_uniform(keys[-2], shape)], axis=1)
+    return bias[1:, :, :width], bias[0, :, :fan_out]
+
+
+def draws_for(setting: Setting, fan_in: int, fan_out: int) -> Draws:
+    """The kept draws of a setting, with at least its ``depth - 1`` hidden matrices filled.
+
+    They stay valid until the next call, which may fill more layers in the same memory.
+    """
+    width, keys = setting.width, _keys(np.uint32(setting.seed))
+    draw = INITIALIZERS[setting.initializer].draw
+    key = (draw, setting.seed, fan_in, width, fan_out)
+    with _KEPT.lock:
+        draws, filled = _KEPT.take(key) or (None, 0)
+        if draws is None:
+            first, readout, norm = _draw_ends(draw, keys, fan_in, width, fan_out)
+            hidden = jnp.zeros((MAX_DEPTH - 1, width, width), jnp.float32)
+            draws = Draws(first, hidden, readout, *_draw_biases(keys, width, fan_out), norm)
+        if filled < setting.depth - 1:
+            span = np.int32(filled), np.int32(setting.depth - 1)
+            hidden, norm = _draw_hidden(draw, draws.hidden, draws.norm, keys, *span)
+            draws = draws._replace(hidden=hidden, norm=norm)
+            filled = setting.depth - 1
+        _KEPT.keep(key, (draws, filled), sum(array.nbytes for array in draws))
+        return draws
+
+
+def fans(setting: Setting, fan_in: int, fan_out: int) -> list[Fan]:
+    """The fans of all ``depth + 1`` weight matrices, input layer first, readout last."""
+    sizes = [fan_in] + [setting.width] * setting.depth + [fan_out]
+    return [
+        Fan(size, following, layer, setting.depth)
+        for layer, (size, following) in enumerate(zip(sizes, sizes[1:], strict=False), start=1)
+    ]
+
+
+def scales_for(setting: Setting, fan_in: int, fan_out: int) -> Scales:
+    """The factors of a setting: gain and law for weights; bias_std and the start's own for biases."""
+    entry = INITIALIZERS[setting.initializer]
+    scales = Scales(
+        np.zeros(MAX_DEPTH + 1, np.float32), np.zeros((MAX_DEPTH + 1, 2), np.float32)
+    )
+    for index, fan in enumerate(fans(setting, fan_in, fan_out)):
+        scales.weight[index] = setting.gain * entry.scale(fan)
+        scales.bias[index] = setting.bias_std, entry.bias_scale(fan)
+    return scales
+
+
+def weights(setting: Setting, fan_in: int = 64, fan_out: int = 10) -> list:
+    """The parameters of the network that :func:`initlab.probe` measures, as NumPy arrays.
+
+    Args:
+      setting: which network.
+      fan_in: number of input features; 64 for the digits.
+      fan_out: number of classes; 10 for the digits.
+
+    Returns:
+      ``depth + 1`` pairs ``(weight [fan_in, fan_out], bias [fan_out])`` in float32, input layer
+      first, readout last. In a lower precision they hold the rounded values.
+
+    >>> [weight.shape for weight, bias in weights(Setting(depth=2, width=16))]
+    [(64, 16), (16, 16), (16, 10)]
+    """
+    draws = draws_for(setting, fan_in, fan_out)
+    scales = scales_for(setting, fan_in, fan_out)
+    hidden = np.asarray(draws.hidden[: setting.depth - 1])
+    matrices = [np.asarray(draws.first), *hidden, np.asarray(draws.readout)]
+    biases = [*np.asarray(draws.bias[: setting.depth]), np.asarray(draws.readout_bias)]
+    return [
+        tuple(
+            (array.astype(setting.dtype)).astype(np.float32)
+            for array in (weight_scale * matrix, bias_scale @ bias)
+        )
+        for weight_scale, matrix, bias_scale, bias in zip(
+            scales.weight, matrices, scales.bias, biases, strict=False
+        )
+    ]

@@ -1,0 +1,106 @@
+"""What is measured at one layer, each a few lines of JAX, to be called inside a compiled pass.
+
+Arrays are ``[batch, units]``. Sums run over the batch first and over the units then: XLA adds a
+whole array up one by one on a CPU, but many columns at once.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+#: Two units are the same neuron if what they do over the batch, forward and backward, differs by
+#: less than this, root mean square, relative to the layer's largest value: 100 times the rounding
+#: of float32, by which copies part when their sums are taken in another order.
+SAME_NEURON = 1e-5
+#: A layer whose units move by less than this over the batch, relative to its largest value, does
+#: not move at all: the rounding of a float32 mean.
+NO_VARIATION = 5e-7
+
+HISTOGRAM_EDGES = np.linspace(-3.05, 3.05, 62)  # 61 bins of 0.1, the middle one around 0
+_PROJECTIONS = 4  # two different neurons agree in one by chance now and then, in four never
+
+
+def product(left, right):
+    """Matrix product in full float32: GPUs and TPUs would otherwise round to 10 or 7 bits."""
+    return jnp.matmul(left, right, precision=lax.Precision.HIGHEST)
+
+
+def mean(x):
+    """Mean over batch and units."""
+    return jnp.mean(jnp.mean(x, axis=0))
+
+
+def normalized(x):
+    """``x`` times a power of two that brings its largest entry into [0.5, 1), and the exponent.
+
+    Squares of the result neither overflow nor underflow, and no digit is lost. Returns
+    ``(x * 2^-exponent, exponent, all finite)``; zeros and non-finite values are left alone.
+    """
+    largest = jnp.max(jnp.max(jnp.abs(x), axis=0))
+    finite = jnp.isfinite(largest)
+    usable = finite & (largest > 0)
+    # 2^-126 is the smallest power that float32 holds normally
+    exponent = jnp.where(usable, jnp.clip(jnp.frexp(jnp.where(usable, largest, 1.0))[1], -125, 126), 0)
+    return x * jnp.exp2(-exponent.astype(x.dtype)), exponent, finite
+
+
+def moments(x):
+    """``(variance, second moment)`` over batch and units together.
+
+    The deviation is taken from the mean first: a mean of squares less a squared mean would read
+    2e-9 where the variance is 0.
+    """
+    center = mean(x)
+    variance = mean((x - center) ** 2)
+    return variance, variance + center**2
+
+
+def histogram(x):
+    """Counts ``[61]`` between ``HISTOGRAM_EDGES``; the outermost bins also hold all beyond."""
+    bins = len(HISTOGRAM_EDGES) - 1
+    low, high = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1]
+    position = jnp.clip((x - low) * (bins / (high - low)), 0, bins - 1)
+    return jnp.zeros(bins, jnp.int32).at[position.astype(jnp.int32).ravel()].add(1)
+
+
+def input_similarity(x):
+    """Mean cosine between the rows of two different examples; NaN if there is only one.
+
+    Rows of zeros are like each other and unlike all else.
+    """
+    examples = x.shape[0]
+    if examples == 1:
+        return jnp.nan
+    length = jnp.sqrt(jnp.sum(x * x, axis=1, keepdims=True))
+    total = jnp.sum(x / jnp.where(length > 0, length, 1.0), axis=0)
+    silent = jnp.sum(length == 0)
+    pairs = jnp.sum(total**2) - (examples - silent) + silent * (silent - 1)
+    return jnp.clip(pairs / (examples * (examples - 1)), -1.0, 1.0)
+
+
+def effective_neurons(x):
+    """Participation ratio of the units' covariance: ``(sum of eigenvalues)^2 / sum of squares``.
+
+    0 if no unit moves over the batch. ``x`` is normalized. The eigenvalues' sums are read off
+    the smaller of the two Gram matrices, which share them.
+    """
+    x = x - jnp.mean(x, axis=0)
+    gram = product(x, x.T) if x.shape[0] <= x.shape[1] else product(x.T, x)
+    total = jnp.trace(gram)
+    moves = total > x.size * NO_VARIATION**2
+    return jnp.where(moves, total**2 / jnp.sum(jnp.sum(gram * gram, axis=0)), 0.0)
+
+
+def distinct_neurons(activation, gradient):
+    """How many different neurons a layer has, judged by activation and by gradient together.
+
+    Both are normalized. Each unit's two columns are projected on the same few random vectors;
+    sorted by the first projection, copies stand side by side.
+    """
+    examples = activation.shape[0]
+    random = np.random.default_rng(0).standard_normal((2, _PROJECTIONS, examples))
+    random = (random / np.sqrt(examples)).astype(np.float32)
+    traits = product(random[0], activation) + product(random[1], gradient)  # [projections, units]
+    traits = traits[:, jnp.argsort(traits[0])]
+    differs = jnp.any(jnp.abs(traits[:, 1:] - traits[:, :-1]) > SAME_NEURON, axis=0)
+    return 1 + jnp.sum(differs)

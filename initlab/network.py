@@ -1,0 +1,231 @@
+"""A dense network's forward and backward pass, measured layer by layer: one program for all sliders.
+
+Only the width, the batch's shape and the precision are compiled in. Depth is the trip count of a
+loop, the activation a branch, and every scale a number, so no slider but width waits for XLA.
+Reverse-mode differentiation cannot pass a loop of unknown length; the backward loop is therefore
+written out, as in a textbook, and tested against ``jax.grad`` of the plain network.
+
+Shapes: B examples, n units (width), F input features, K classes, M = MAX_DEPTH.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from initlab import measures
+from initlab.activations import ACTIVATIONS
+from initlab.data import Batch
+from initlab.draws import Draws, Kept, Scales, draws_for, scales_for
+from initlab.measures import mean, normalized, product
+from initlab.setting import MAX_DEPTH, Setting
+
+_SCRATCH = Kept(512 * 2**20)  # buffers for the layers' values, used again by the next call
+
+
+@functools.partial(
+    jax.jit, static_argnames=("activations", "dtype"), donate_argnames=("values", "before")
+)
+def _measure(
+    activations,  # tuple of Activation, in the catalogue's order
+    dtype,
+    values,  # [M, B, n] scratch: activations of hidden layers
+    before,  # [M, B, n] scratch: their preactivations
+    draws: Draws,
+    scales: Scales,
+    depth,  # int32
+    activation,  # int32, index into activations
+    flat_range,  # (below, above): where the activation is flat
+    inputs,  # [B, F]
+    labels,  # [B]
+):
+    """One forward and one backward pass; returns the scratch and a dict of arrays by layer.
+
+    Squares are measured of values brought near 1 by a power of two, whose exponent is returned
+    beside them: that way neither measures nor gradients overflow before the network does.
+    """
+    phi = functools.partial(lax.switch, activation, [entry.function for entry in activations])
+    slope = functools.partial(lax.switch, activation, [entry.derivative for entry in activations])
+    weight_scale, bias_scale = scales
+
+    def affine(x, weight, bias, scale, bias_scale):
+        bias = (bias_scale @ bias).astype(dtype)
+        if dtype == jnp.float32:
+            return product(scale * x, weight) + bias
+        return product(x, (scale * weight).astype(dtype)) + bias
+
+    def transposed(x, weight, scale):
+        if dtype == jnp.float32:
+            return product(scale * x, weight.T)
+        return product(x, (scale * weight).astype(dtype).astype(jnp.float32).T)
+
+    def forward(index, z, state):
+        """Measure hidden layer ``index + 1``, whose preactivation is ``z``."""
+        values, before, out = state
+        a = phi(z)
+        scaled_z, z_exponent, z_finite = normalized(z.astype(jnp.float32))
+        z_variance, z_moment = measures.moments(scaled_z)
+        below, above = flat_range
+        layer = _layer_measures(a) | {
+            "preactivation_exponent": z_exponent,
+            "preactivation_variance": z_variance,
+            "preactivation_second_moment": z_moment,
+            "saturated_fraction": mean(((z <= below) | (z >= above)).astype(jnp.float32)),
+        }
+        layer["finite"] &= z_finite
+        out = _record(out, index + 1, layer)
+        return values.at[index].set(a), before.at[index].set(z), out
+
+    def forward_step(index, state):
+        values = state[0]
+        x, weight = values[index - 1], draws.hidden[index - 1]
+        z = affine(x, weight, draws.bias[index], weight_scale[index], bias_scale[index])
+        return forward(index, z, state)
+
+    out = _buffers()
+    inputs = inputs.astype(dtype)
+    out = _record(out, 0, _layer_measures(inputs))
+    z = affine(inputs, draws.first, draws.bias[0], weight_scale[0], bias_scale[0])
+    state = forward(0, z, (values, before, out))
+    values, before, out = lax.fori_loop(1, depth, forward_step, state)
+
+    logits = affine(
+        values[depth - 1], draws.readout, draws.readout_bias, weight_scale[depth], bias_scale[depth]
+    ).astype(jnp.float32)
+    log_likelihood = jax.nn.log_softmax(logits)
+    classes = jax.nn.one_hot(labels, logits.shape[1])
+    # each example's own loss: no division by the batch's size
+    delta, exponent, logits_finite = normalized(jnp.exp(log_likelihood) - classes)
+
+    def weight_gradient(x, x_exponent, delta, exponent):
+        """Norm of the mean loss's gradient, and its exponent."""
+        x = x.astype(jnp.float32) * jnp.exp2(-x_exponent.astype(jnp.float32))
+        gradient = product(x.T, delta) / x.shape[0]
+        return jnp.sqrt(jnp.sum(jnp.sum(gradient**2, axis=0))), x_exponent + exponent
+
+    def backward(index, x, weight_in, delta_a, exponent, out):
+        """Measure the gradient of hidden layer ``index + 1`` and of the weights that feed it."""
+        dphi = slope(before[index]).astype(jnp.float32)
+        delta, shift, _ = normalized(delta_a * dphi)
+        exponent += shift
+        x_exponent = out["activation_exponent"][index]
+        norm, norm_exponent = weight_gradient(x, x_exponent, delta, exponent)
+        scale = jnp.exp2(-out["activation_exponent"][index + 1].astype(jnp.float32))
+        a = values[index].astype(jnp.float32) * scale
+        out = _record(
+            out,
+            index + 1,
+            {
+                "gradient_exponent": exponent,
+                "gradient_second_moment": mean(delta**2),
+                "distinct_neurons": measures.distinct_neurons(a, delta),
+                "dead_fraction": jnp.mean(jnp.all(dphi == 0, axis=0), dtype=jnp.float32),
+            },
+        )
+        out = _record(out, index, {"weight_gradient_norm": norm, "weight_exponent": norm_exponent})
+        if weight_in is None:
+            return None, exponent, out
+        return transposed(delta, weight_in, weight_scale[index]), exponent, out
+
+    def backward_step(step, state):
+        index = depth - 1 - step
+        return backward(index, values[index - 1], draws.hidden[index - 1], *state)
+
+    norm, norm_exponent = weight_gradient(
+        values[depth - 1], out["activation_exponent"][depth], delta, exponent
+    )
+    out = _record(out, depth, {"weight_gradient_norm": norm, "weight_exponent": norm_exponent})
+    delta_a = transposed(delta, draws.readout, weight_scale[depth])
+    # an example's gradients add up to 0 over the classes, so a readout of equal weights passes
+    # nothing back; what float32 leaves of that sum is its rounding, not a gradient
+    rounding = 4 * jnp.finfo(jnp.float32).eps
+    bound = transposed(jnp.abs(delta), jnp.abs(draws.readout), jnp.abs(weight_scale[depth]))
+    delta_a = jnp.where(jnp.abs(delta_a) > rounding * bound, delta_a, 0.0)
+    state = lax.fori_loop(0, depth - 1, backward_step, (delta_a, exponent, out))
+    _, _, out = backward(0, inputs, None, *state)
+    out["loss"] = -jnp.mean(jnp.sum(log_likelihood * classes, axis=1))
+    out["logits_finite"] = logits_finite
+    out["weight_norm"] = weight_scale * draws.norm.at[depth].set(draws.norm[MAX_DEPTH])
+    return values, before, out
+
+
+def _layer_measures(a):
+    """What is measured of any layer's activations, the input's included."""
+    a = a.astype(jnp.float32)
+    scaled, exponent, finite = normalized(a)
+    variance, second_moment = measures.moments(scaled)
+    return {
+        "finite": finite,
+        "activation_exponent": exponent,
+        "activation_variance": variance,
+        "activation_second_moment": second_moment,
+        "activation_histogram": measures.histogram(a),
+        "input_similarity": measures.input_similarity(scaled),
+        "effective_neurons": measures.effective_neurons(scaled),
+    }
+
+
+_INTEGERS = (
+    "activation_exponent",
+    "preactivation_exponent",
+    "gradient_exponent",
+    "weight_exponent",
+    "distinct_neurons",
+)
+_REALS = (
+    "activation_variance",
+    "activation_second_moment",
+    "preactivation_variance",
+    "preactivation_second_moment",
+    "gradient_second_moment",
+    "weight_gradient_norm",
+    "saturated_fraction",
+    "dead_fraction",
+    "effective_neurons",
+    "input_similarity",
+)
+
+
+def _buffers() -> dict:
+    """Room for every measure of the input and of ``MAX_DEPTH`` layers."""
+    layers = MAX_DEPTH + 1
+    return {
+        "finite": jnp.ones(layers, bool),
+        "activation_histogram": jnp.zeros((layers, len(measures.HISTOGRAM_EDGES) - 1), jnp.int32),
+        **{name: jnp.zeros(layers, jnp.int32) for name in _INTEGERS},
+        **{name: jnp.full(layers, jnp.nan, jnp.float32) for name in _REALS},
+    }
+
+
+def _record(out: dict, layer, measured: dict) -> dict:
+    return out | {name: out[name].at[layer].set(value) for name, value in measured.items()}
+
+
+def measure(setting: Setting, batch: Batch) -> dict:
+    """Run the compiled pass for a setting and a batch.
+
+    Returns a dict of NumPy arrays ``[MAX_DEPTH + 1]`` by layer (0 is the input); what lies beyond
+    the setting's depth is padding. :func:`initlab.probe` turns them into ``Signals``.
+    """
+    examples, features = batch.inputs.shape
+    draws = draws_for(setting, features, batch.classes)
+    shape = (MAX_DEPTH, examples, setting.width)
+    dtype = jnp.dtype(setting.dtype)
+    scratch = _SCRATCH.take((shape, dtype)) or (jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
+    activation = ACTIVATIONS[setting.activation]
+    *scratch, out = _measure(
+        tuple(ACTIVATIONS.values()),
+        dtype,
+        *scratch,
+        draws,
+        scales_for(setting, features, batch.classes),
+        np.int32(setting.depth),
+        np.int32(ACTIVATIONS.index(setting.activation)),
+        np.asarray(activation.flat_range, np.float32),
+        batch.inputs,
+        batch.labels,
+    )
+    _SCRATCH.keep((shape, dtype), tuple(scratch), sum(array.nbytes for array in scratch))
+    return jax.device_get(out)

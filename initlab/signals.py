@@ -1,0 +1,222 @@
+"""Signals: what a network's start does to signals and gradients, as a few numbers for each layer."""
+
+import dataclasses
+
+import numpy as np
+
+from initlab.data import Batch, digits
+from initlab.measures import HISTOGRAM_EDGES
+from initlab.network import measure
+from initlab.setting import Setting
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Signals:
+    """Per-layer measures of one network on one batch, as float64 NumPy arrays.
+
+    Layer 0 is the input and layer ``depth`` the last hidden layer: arrays are ``[depth + 1]``
+    where the input has the measure too, ``[depth]`` from the first hidden layer on where it has
+    not, and ``[depth + 1]`` from input layer to readout for weights. From the layer on where a
+    value is no longer finite, moments are inf and all else is NaN.
+
+    Gradients are those of each example's own softmax cross-entropy loss, so they do not depend
+    on the batch's size. They are exact beyond float32's range, down to 1e-308: a float32 backward
+    pass would show zeros under 1e-38.
+    """
+
+    setting: Setting
+    batch: Batch = dataclasses.field(repr=False)
+    #: [depth + 1] over batch and units together, centred
+    activation_variance: np.ndarray
+    #: [depth + 1] mean of a^2: what scaling laws preserve
+    activation_second_moment: np.ndarray
+    #: [depth]
+    preactivation_variance: np.ndarray
+    #: [depth]
+    preactivation_second_moment: np.ndarray
+    #: [depth] mean over batch and units of (d loss_i / d z_i)^2
+    gradient_second_moment: np.ndarray
+    #: [depth + 1] Frobenius norm of the mean loss's gradient, input layer first, readout last
+    weight_gradient_norm: np.ndarray
+    #: [depth + 1] Frobenius norm of the weights themselves
+    weight_norm: np.ndarray
+    #: [depth] share of preactivations where the activation is flat: slope under 1% of its largest
+    saturated_fraction: np.ndarray
+    #: [depth] share of units whose slope is exactly 0 for every example
+    dead_fraction: np.ndarray
+    #: [depth] units that differ from every other by more than 1e-5 of the layer's largest value
+    distinct_neurons: np.ndarray
+    #: [depth] participation ratio of the units' covariance; 0 if no unit moves over the batch
+    effective_neurons: np.ndarray
+    #: [depth + 1] mean cosine between two different examples
+    input_similarity: np.ndarray
+    #: [depth + 1, 61] counts; the outermost bins hold all beyond
+    activation_histogram: np.ndarray
+    #: [62]
+    histogram_edges: np.ndarray
+    #: mean cross-entropy over the batch, in nats; ln(classes) if the network says nothing
+    loss: float
+    #: hidden layer where a value first is not finite, ``depth + 1`` for the readout, or None
+    first_overflow: int | None
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers."""
+        return self.setting.depth
+
+    def update_to_weight_ratio(self, learning_rate: float = 0.01) -> np.ndarray:
+        """Relative length of one step of plain SGD, ``[depth + 1]``: learning_rate |grad| / |W|.
+
+        About 1e-3 is where training tends to go well; NaN where the weights are all zero.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = learning_rate * self.weight_gradient_norm / self.weight_norm
+        return np.where(self.weight_norm > 0, ratio, np.nan)
+
+    def to_dataset(self):
+        """An ``xarray.Dataset`` with the coordinates layer (0 is the input) and weight_layer."""
+        import xarray  # slow to import, and only this needs it
+
+        depth = self.depth
+        layers = {depth + 1: "layer", depth: "hidden_layer"}
+        variables = {}
+        for name in LAYER_FIELDS:
+            values = getattr(self, name)
+            weight = name in ("weight_gradient_norm", "weight_norm")
+            variables[name] = ("weight_layer" if weight else layers[len(values)], values)
+        variables["activation_histogram"] = (("layer", "bin"), self.activation_histogram)
+        return xarray.Dataset(
+            variables,
+            coords={
+                "layer": np.arange(depth + 1),
+                "hidden_layer": np.arange(1, depth + 1),
+                "weight_layer": np.arange(1, depth + 2),
+                "bin": (self.histogram_edges[1:] + self.histogram_edges[:-1]) / 2,
+            },
+            attrs=dataclasses.asdict(self.setting)
+            | {"loss": self.loss, "first_overflow": self.first_overflow or 0},
+        )
+
+    def __str__(self):
+        return "\n".join([str(self.setting), *self._table()])
+
+    def _table(self):
+        """At most eight layers, spread over the depth, the first and the last among them."""
+        shown = np.unique(np.linspace(0, self.depth, min(self.depth + 1, 8)).round().astype(int))
+        yield "layer   variance  E[a^2]    E[gradient^2]  distinct  effective  similarity"
+        for layer in shown:
+            cells = [
+                f"{layer:5d}",
+                f"{self.activation_variance[layer]:9.2e}",
+                f"{self.activation_second_moment[layer]:9.2e}",
+            ]
+            if layer == 0:
+                cells += [f"{'-':>13}", f"{'-':>8}", f"{'-':>9}"]
+            else:
+                cells += [
+                    f"{self.gradient_second_moment[layer - 1]:13.2e}",
+                    f"{self.distinct_neurons[layer - 1]:8.0f}",
+                    f"{self.effective_neurons[layer - 1]:9.1f}",
+                ]
+            cells.append(f"{self.input_similarity[layer]:10.3f}")
+            yield "  ".join(cells)
+        if self.first_overflow is not None:
+            where = "the readout" if self.first_overflow > self.depth else f"layer {self.first_overflow}"
+            yield f"values overflow {self.setting.dtype} at {where}"
+
+
+LAYER_FIELDS = (
+    "activation_variance",
+    "activation_second_moment",
+    "preactivation_variance",
+    "preactivation_second_moment",
+    "gradient_second_moment",
+    "weight_gradient_norm",
+    "weight_norm",
+    "saturated_fraction",
+    "dead_fraction",
+    "distinct_neurons",
+    "effective_neurons",
+    "input_similarity",
+)
+
+
+def probe(setting: Setting, batch: Batch | None = None) -> Signals:
+    """Measure a setting's network on a batch: one forward and one backward pass.
+
+    Args:
+      setting: which network.
+      batch: examples and labels; 256 handwritten digits by default.
+
+    Raises:
+      TypeError: if ``setting`` is not a Setting or ``batch`` not a Batch.
+
+    >>> signals = probe(Setting(depth=3, width=64, initializer="constant"))
+    >>> signals.distinct_neurons
+    array([1., 1., 1.])
+    """
+    if not isinstance(setting, Setting):
+        raise TypeError(f"probe takes a Setting, such as Setting(depth=50), not {setting!r}")
+    batch = digits() if batch is None else batch
+    if not isinstance(batch, Batch):
+        raise TypeError(
+            f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
+        )
+    out = measure(setting, batch)
+    depth = setting.depth
+    everywhere, hidden = slice(0, depth + 1), slice(1, depth + 1)
+
+    finite = out["finite"][everywhere]
+    first_overflow = int(np.argmin(finite)) if not finite.all() else None
+    if first_overflow is None and not out["logits_finite"]:
+        first_overflow = depth + 1
+    forward_ok = np.arange(depth + 1) < (depth + 2 if first_overflow is None else first_overflow)
+    backward_ok = first_overflow is None
+
+    def squared(name, exponent, where, valid, otherwise):
+        """A measure of squares with its exponent put back, in float64."""
+        values = np.ldexp(out[name][where].astype(np.float64), 2 * out[exponent][where])
+        return np.where(valid, values, otherwise)
+
+    def plain(name, where, valid):
+        return np.where(valid, out[name][where].astype(np.float64), np.nan)
+
+    return Signals(
+        setting=setting,
+        batch=batch,
+        activation_variance=squared(
+            "activation_variance", "activation_exponent", everywhere, forward_ok, np.inf
+        ),
+        activation_second_moment=squared(
+            "activation_second_moment", "activation_exponent", everywhere, forward_ok, np.inf
+        ),
+        preactivation_variance=squared(
+            "preactivation_variance", "preactivation_exponent", hidden, forward_ok[1:], np.inf
+        ),
+        preactivation_second_moment=squared(
+            "preactivation_second_moment", "preactivation_exponent", hidden, forward_ok[1:], np.inf
+        ),
+        gradient_second_moment=squared(
+            "gradient_second_moment", "gradient_exponent", hidden, backward_ok, np.nan
+        ),
+        weight_gradient_norm=np.where(
+            backward_ok,
+            np.ldexp(
+                out["weight_gradient_norm"][everywhere].astype(np.float64),
+                out["weight_exponent"][everywhere],
+            ),
+            np.nan,
+        ),
+        weight_norm=out["weight_norm"][everywhere].astype(np.float64),
+        saturated_fraction=plain("saturated_fraction", hidden, forward_ok[1:]),
+        dead_fraction=plain("dead_fraction", hidden, backward_ok),
+        distinct_neurons=plain("distinct_neurons", hidden, backward_ok),
+        effective_neurons=plain("effective_neurons", hidden, forward_ok[1:]),
+        input_similarity=plain("input_similarity", everywhere, forward_ok),
+        activation_histogram=np.where(
+            forward_ok[:, None], out["activation_histogram"][everywhere], 0
+        ),
+        histogram_edges=HISTOGRAM_EDGES,
+        loss=float(out["loss"]) if backward_ok else float("nan"),
+        first_overflow=first_overflow,
+    )
