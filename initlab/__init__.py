@@ -2,8 +2,29 @@
 
 from initlab import data
 from initlab.data import Batch
+from initlab.diagnosis import Diagnosis, diagnose
 from initlab.draws import weights
+from initlab.explorer import Explorer, explore
+from initlab.plots import plot
+from initlab.registering import register_activation, register_initializer
 from initlab.setting import Setting
 from initlab.signals import Signals, probe
+from initlab.tables import activations, initializers  # two submodules are named so too: keep last
 
-__all__ = ["Batch", "Setting", "Signals", "data", "probe", "weights"]
+__all__ = [
+    "Batch",
+    "Diagnosis",
+    "Explorer",
+    "Setting",
+    "Signals",
+    "activations",
+    "data",
+    "diagnose",
+    "explore",
+    "initializers",
+    "plot",
+    "probe",
+    "register_activation",
+    "register_initializer",
+    "weights",
+]

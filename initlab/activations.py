@@ -1,7 +1,7 @@
 """The catalogue of activations: name -> function; everything else about one is computed from it.
 
 To add one to every slider, table, plot, theory curve and test, add an entry to ``ACTIVATIONS``,
-or call :func:`register_activation` in a notebook.
+or call :func:`initlab.register_activation` in a notebook.
 """
 
 import dataclasses
@@ -72,7 +72,7 @@ class Activation:
         and at z >= above; -inf or inf where that tail is not flat.
 
         >>> ACTIVATIONS["tanh"].flat_range, ACTIVATIONS["relu"].flat_range
-        ((-2.993, 2.993), (0.0, inf))
+        ((-2.994, 2.994), (0.0, inf))
         """
         with double_precision():
             slope = np.abs(np.asarray(jax.jit(self.derivative)(_SCAN)))

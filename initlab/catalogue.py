@@ -32,7 +32,8 @@ class Catalogue(Mapping):
 
     def remove(self, name: str) -> None:
         """Drop an entry and its synonyms; what a test or a reader registered can be taken back."""
-        del self._entries[self.canonical(name)]
+        name = self.canonical(name)
+        del self._entries[name]
         self._synonyms = {k: v for k, v in self._synonyms.items() if v != name}
 
     def canonical(self, name: str) -> str:
@@ -47,6 +48,11 @@ class Catalogue(Mapping):
                 f" Known are: {', '.join(self._entries)}"
             )
         return name
+
+    def synonyms(self, name: str) -> list[str]:
+        """The other names that an entry is found by."""
+        name = self.canonical(name)
+        return [synonym for synonym, meant in self._synonyms.items() if meant == name]
 
     def index(self, name: str) -> int:
         """Position of an entry in the order of the catalogue."""

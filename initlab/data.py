@@ -41,7 +41,8 @@ class Batch:
             )
         if 0 in inputs.shape:
             raise ValueError(f"the batch is empty: inputs have shape {inputs.shape}; give 1 or more")
-        inputs = inputs.astype(np.float32)
+        with np.errstate(over="ignore"):
+            inputs = inputs.astype(np.float32)
         if not np.isfinite(inputs).all():
             row, column = np.argwhere(~np.isfinite(inputs))[0]
             raise ValueError(
@@ -59,9 +60,10 @@ class Batch:
         if labels.min() < 0 or labels.max() >= classes:
             wrong = labels[(labels < 0) | (labels >= classes)][0]
             raise ValueError(f"labels must be from 0 to {classes - 1}, not {wrong}")
-        inputs.flags.writeable = False
+        labels = labels.astype(np.int32)
+        inputs.flags.writeable = labels.flags.writeable = False
         object.__setattr__(self, "inputs", inputs)
-        object.__setattr__(self, "labels", labels.astype(np.int32))
+        object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "classes", classes)
 
     def __len__(self):

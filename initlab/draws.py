@@ -126,6 +126,14 @@ def draws_for(setting: Setting, fan_in: int, fan_out: int) -> Draws:
         return draws
 
 
+def compile_draws(draw, fan_in: int, width: int, fan_out: int) -> None:
+    """Compile what draws networks of these sizes, and keep nothing that it draws."""
+    keys = _keys(np.uint32(0))
+    _, _, norm = _draw_ends(draw, keys, fan_in, width, fan_out)
+    hidden = jnp.zeros((MAX_DEPTH - 1, width, width), jnp.float32)
+    _draw_hidden(draw, hidden, norm, keys, np.int32(0), np.int32(0))
+
+
 def fans(setting: Setting, fan_in: int, fan_out: int) -> list[Fan]:
     """The fans of all ``depth + 1`` weight matrices, input layer first, readout last."""
     sizes = [fan_in] + [setting.width] * setting.depth + [fan_out]

@@ -6,7 +6,7 @@ entries that differ by their scale alone share one draw: going from LeCun to He 
 same random numbers. Weights are ``[fan_in, fan_out]``.
 
 To add one to every slider, table, plot and test, add an entry to ``INITIALIZERS``, or call
-:func:`register_initializer` in a notebook.
+:func:`initlab.register_initializer` in a notebook.
 """
 
 import dataclasses

@@ -19,7 +19,7 @@ from initlab import measures
 from initlab.activations import ACTIVATIONS
 from initlab.data import Batch
 from initlab.draws import Draws, Kept, Scales, draws_for, scales_for
-from initlab.measures import mean, normalized, product
+from initlab.measures import mean, normalized, power_of_two, product
 from initlab.setting import MAX_DEPTH, Setting
 
 _SCRATCH = Kept(512 * 2**20)  # buffers for the layers' values, used again by the next call
@@ -101,7 +101,7 @@ def _measure(
 
     def weight_gradient(x, x_exponent, delta, exponent):
         """Norm of the mean loss's gradient, and its exponent."""
-        x = x.astype(jnp.float32) * jnp.exp2(-x_exponent.astype(jnp.float32))
+        x = x.astype(jnp.float32) * power_of_two(-x_exponent)
         gradient = product(x.T, delta) / x.shape[0]
         return jnp.sqrt(jnp.sum(jnp.sum(gradient**2, axis=0))), x_exponent + exponent
 
@@ -112,7 +112,7 @@ def _measure(
         exponent += shift
         x_exponent = out["activation_exponent"][index]
         norm, norm_exponent = weight_gradient(x, x_exponent, delta, exponent)
-        scale = jnp.exp2(-out["activation_exponent"][index + 1].astype(jnp.float32))
+        scale = power_of_two(-out["activation_exponent"][index + 1])
         a = values[index].astype(jnp.float32) * scale
         out = _record(
             out,

@@ -1,7 +1,6 @@
 """Setting: what the sliders choose, and the errors a wrong choice meets."""
 
 import dataclasses
-import math
 import numbers
 
 from initlab.activations import ACTIVATIONS
@@ -19,7 +18,7 @@ def whole_number(name: str, value, lowest: int, highest: int) -> int:
     allowed = f"{name} must be a whole number from {lowest} to {highest}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{allowed}, not {value!r}")
-    if math.isnan(value):
+    if value != value:  # NaN
         raise ValueError(f"{allowed}, not {value!r}")
     nearest_choice = int(min(max(round(min(max(value, lowest), highest)), lowest), highest))
     if value != nearest_choice:
@@ -32,12 +31,11 @@ def bounded_number(name: str, value, highest: float) -> float:
     allowed = f"{name} must be a finite number from 0 to {highest:g}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{allowed}, not {value!r}")
-    value = float(value)
-    if math.isnan(value):
+    if value != value:  # NaN
         raise ValueError(f"{allowed}, not {value!r}")
     if not 0 <= value <= highest:
         raise ValueError(f"{allowed}, not {value!r}; the nearest is {min(max(value, 0), highest):g}")
-    return value
+    return float(value)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,65 @@
+# `make help` lists what can be made. Nothing but make and a Python 3.11 or newer need be there.
+
+# A Python that is named is used, or refused if too old; otherwise the first that will do.
+PYTHONS = $(if $(PYTHON),$(PYTHON),python3 python python3.14 python3.13 python3.12 python3.11)
+COLAB_PYTHONS = $(if $(PYTHON_COLAB),$(PYTHON_COLAB),python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python)
+
+RUN = .venv/bin/python -m
+RUN_COLAB = .venv-colab/bin/python -m
+
+# Passed on to what a target runs: make test ARGS="-k depth"
+ARGS =
+
+.PHONY: help lab test nightly test-colab colab-python chromium bench lint format lock clean
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+lab: .venv/.ready  ## set up, once, and open JupyterLab on the first notebook
+	@$(RUN) tools.lab $(ARGS)
+
+test: .venv/.ready chromium  ## all tests but the slow ones: units, doctests, notebooks, browser
+	$(RUN) pytest $(ARGS)
+
+nightly: .venv/.ready chromium  ## all tests, the slow ones too
+	$(RUN) pytest -m "slow or not slow" $(ARGS)
+
+test-colab: .venv-colab/.ready  ## units, doctests and notebooks on the versions of Google Colab
+	$(RUN_COLAB) pytest --ignore=tests/browser $(ARGS)
+
+bench: .venv/.ready  ## measure what is claimed about speed
+	$(RUN) benchmarks $(ARGS)
+
+lint: .venv/.ready  ## check style and format, in notebooks too
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+
+format: .venv/.ready  ## put style and format right where a machine can
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+lock:  ## pin the newest versions again (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
+	uv --no-config pip compile pyproject.toml --extra lab --extra test --group build \
+		--universal --python-version 3.11 $(LOCK_OPTIONS) -o requirements.lock.txt
+	uv --no-config pip compile requirements.colab.in \
+		--universal --python-version 3.13 $(LOCK_OPTIONS) -o requirements.colab.txt
+
+LOCK_OPTIONS = --quiet --upgrade --generate-hashes --no-annotate --custom-compile-command "make lock"
+
+clean:  ## remove the virtual environments and everything else that make made
+	rm -rf .venv .venv-colab .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The notice that no Chromium can be had comes from the tests, which then skip or fail.
+chromium: .venv/.ready
+	@$(RUN) tools.chromium
+
+colab-python:
+	@sh tools/find_python.sh $(COLAB_PYTHONS)
+
+.venv/.ready: requirements.lock.txt pyproject.toml
+	@sh tools/make_venv.sh .venv requirements.lock.txt $(PYTHONS)
+
+.venv-colab/.ready: requirements.colab.txt pyproject.toml
+	@sh tools/make_venv.sh .venv-colab requirements.colab.txt $(COLAB_PYTHONS)

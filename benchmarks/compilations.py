@@ -1,0 +1,97 @@
+"""How often XLA compiles while somebody plays with every control but width: it should be never.
+
+Each width is first warmed up, by one network of every initializer; what that compiled is listed.
+Then the controls move at random, all at once, as often as ``MOVES`` says.
+"""
+
+import time
+
+import jax.monitoring
+import numpy as np
+
+import initlab
+from benchmarks.harness import Row
+from initlab.activations import ACTIVATIONS
+from initlab.initializers import INITIALIZERS
+from initlab.setting import MAX_DEPTH
+
+MOVES = {64: 1000, 16: 100, 128: 100}  # by width
+_COMPILED = []  # what XLA was asked to compile, by name, since the start
+
+
+def _listen(event: str, seconds: float, **details) -> None:
+    if event == "/jax/core/compile/backend_compile_duration":
+        _COMPILED.append(details.get("fun_name", "unnamed"))
+
+
+def run() -> list[Row]:
+    """Rows for ``initlab.probe``, and for the explorer once there is one."""
+    jax.monitoring.register_event_duration_secs_listener(_listen)
+    rows = []
+    for width, moves in MOVES.items():
+        rows += measure("probe", width, moves, warm_up_probe, initlab.probe)
+    if hasattr(initlab, "explore"):
+        explorer = initlab.explore()
+
+        def warm_up(width):
+            move(explorer.setting.replace(width=width))
+            explorer.warm_up()
+
+        def move(setting):
+            explorer.setting = setting
+            explorer.update()
+
+        rows += measure("explorer", 32, 1000, warm_up, move)
+    return rows
+
+
+def warm_up_probe(width: int) -> None:
+    """One network of every initializer, deep enough to draw hidden layers."""
+    for initializer in INITIALIZERS:
+        initlab.probe(initlab.Setting(depth=2, width=width, initializer=initializer))
+
+
+def measure(what: str, width: int, moves: int, warm_up, move) -> list[Row]:
+    """Warm up at a width, then move ``moves`` times; count programs."""
+    start = len(_COMPILED)
+    began = time.perf_counter()
+    warm_up(width)
+    seconds = time.perf_counter() - began
+    warm = len(_COMPILED)
+    random = np.random.default_rng(width)
+    for _ in range(moves):
+        move(random_setting(random, width))
+    during = _COMPILED[warm:]
+    measuring = sum("_measure" in name for name in _COMPILED[start:])
+    where = f"{what}, width {width}: "
+    return [
+        Row(
+            f"{where}programs by the warm-up, draws too",
+            f"{warm - start} in {seconds:.1f} s",
+        ),
+        Row(
+            f"{where}programs that measure, in all",
+            f"{measuring}",
+            "<= 1",
+            measuring <= 1,
+        ),
+        Row(
+            f"{where}compilations in {moves:,} moves",
+            f"{len(during)}" + (f" ({', '.join(sorted(set(during)))})" if during else ""),
+            "0",
+            not during,
+        ),
+    ]
+
+
+def random_setting(random: np.random.Generator, width: int) -> initlab.Setting:
+    """A random position of every control but width."""
+    return initlab.Setting(
+        depth=int(random.integers(1, MAX_DEPTH + 1)),
+        width=width,
+        activation=str(random.choice(list(ACTIVATIONS))),
+        initializer=str(random.choice(list(INITIALIZERS))),
+        gain=float(10 ** random.uniform(-1, 1)),
+        bias_std=float(random.choice([0.0, random.uniform(0, 2)])),
+        seed=int(random.integers(0, 2**32)),
+    )

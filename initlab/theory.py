@@ -1,0 +1,351 @@
+r"""What mean-field theory predicts for a setting, layer by layer, and how far one network may stray.
+
+Forward, a batch enters with its own lengths and angles. Backward, the gradient starts at the
+readout, where the logits are Gaussian, and each layer multiplies its second moment by
+:math:`\mathrm{fan\_out}\,\mathrm{Var}(W)\,E[\phi'^2]`, on the usual assumption that what comes
+back is independent of what went forth (Schoenholz et al. 2017, arXiv 1611.01232).
+
+Shapes: L depth, B groups of examples by length, P groups of pairs of examples by angle.
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from initlab import quadrature
+from initlab.activations import ACTIVATIONS, Activation
+from initlab.data import Batch, digits
+from initlab.draws import fans
+from initlab.initializers import INITIALIZERS, Initializer
+from initlab.finite_width import Network, log_variances
+from initlab.meanfield import Kernels, Limits, kernels, limits
+from initlab.setting import Setting
+
+_GROUPS = 8
+_PAIR_GROUPS = 12
+_GRAM = 1024  # of a larger batch, as many examples stand for all where pairs are looked at
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prediction:
+    """The mean-field counterpart of ``Signals``: same names, shapes and meaning; NaN where silent.
+
+    Theory is silent about patterned starts, such as constant and identity. Orthogonal ones
+    have the same mean field as independent weights of the same variance and smaller spreads.
+    """
+
+    setting: Setting
+    activation_second_moment: np.ndarray  # [L + 1]
+    activation_variance: np.ndarray  # [L + 1]
+    preactivation_second_moment: np.ndarray  # [L]
+    preactivation_variance: np.ndarray  # [L]
+    gradient_second_moment: np.ndarray  # [L]
+    input_similarity: np.ndarray  # [L + 1]
+    #: [L] slope of the correlation map at 1 from each hidden layer to the next, or the readout
+    chi_1: np.ndarray
+    #: standard deviation, over networks of this width, of the logarithm of each second moment
+    activation_log_std: np.ndarray  # [L + 1]
+    preactivation_log_std: np.ndarray  # [L]
+    gradient_log_std: np.ndarray  # [L]
+    _law: "_Law | None" = dataclasses.field(default=None, repr=False)
+
+    def band(self, field: str, deviations: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+        r"""``(low, high)`` between which the network that is drawn is expected.
+
+        The spread is taken as log-normal about the predicted mean, whose median is lower:
+        :math:`m\,e^{-v/2 \pm d\sqrt v}` for d deviations. A variance is taken to vary as its
+        second moment does.
+
+        Raises:
+          ValueError: a field whose spread is not predicted, or fewer than 0 deviations.
+        """
+        log_std = {
+            f"{kind}_{measure}": getattr(self, f"{kind}_log_std")
+            for kind in ("activation", "preactivation", "gradient")
+            for measure in ("second_moment", "variance")
+            if hasattr(self, f"{kind}_{measure}")
+        }
+        if field not in log_std:
+            raise ValueError(f"there is no band for {field!r}; there is for {', '.join(log_std)}")
+        if not deviations >= 0:
+            raise ValueError(f"deviations must be 0 or more, not {deviations!r}")
+        mean, std = getattr(self, field), log_std[field]
+        with np.errstate(over="ignore"):
+            return tuple(
+                mean * np.exp(-(std**2) / 2 + side * deviations * std) for side in (-1, 1)
+            )
+
+    @functools.cached_property
+    def limits(self) -> Limits:
+        """Where ever more hidden layers would lead, from this batch's length on.
+
+        NaN if the hidden layers differ in scale, as with ``emergence``, or theory is silent.
+        """
+        setting, law = self.setting, self._law
+        if law is None or law.hidden is None:
+            return Limits(*[np.nan] * 6, phase=None)
+        weight_variance, own_bias = law.hidden
+        return limits(
+            setting.activation,
+            setting.gain**2 * weight_variance,
+            setting.bias_std**2 + own_bias,
+            self.preactivation_second_moment[0],
+        )
+
+    @property
+    def phase(self) -> str | None:
+        """'ordered' (gradients vanish), 'critical' or 'chaotic' (they explode); None if silent."""
+        return self.limits.phase
+
+
+def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
+    r"""Mean-field theory of the network that :func:`initlab.probe` measures.
+
+    .. math:: q_l = \sigma_{w,l}^2\, E[\phi(\sqrt{q_{l-1}} z)^2] + \sigma_{b,l}^2, \qquad
+              g_l = n_{l+1} \mathrm{Var}(W_{l+1})\, E[\phi'(\sqrt{q_l} z)^2]\, g_{l+1}
+
+    with :math:`q_1 = \sigma_{w,1}^2 |x|^2 / d + \sigma_{b,1}^2` of each example, and
+    :math:`\sigma_{w,l}^2` the variance of a weight times its layer's fan_in.
+
+    Args:
+      setting: which network; its seed does not matter, and its dtype is not looked at.
+      batch: examples and labels; 256 handwritten digits by default.
+
+    Raises:
+      TypeError: if ``setting`` is not a Setting or ``batch`` not a Batch.
+
+    >>> he = predict(Setting(activation="relu", initializer="he_normal", depth=10, width=512))
+    >>> he.phase, float((he.activation_second_moment[-1] / he.activation_second_moment[1]).round(6))
+    ('critical', 1.0)
+    """
+    if not isinstance(setting, Setting):
+        raise TypeError(f"predict takes a Setting, such as Setting(depth=50), not {setting!r}")
+    batch = digits() if batch is None else batch
+    if not isinstance(batch, Batch):
+        raise TypeError(
+            f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
+        )
+    initializer, depth = INITIALIZERS[setting.initializer], setting.depth
+    if initializer.ensemble == "patterned":
+        more = (1, 1, 0, 0, 0, 1, 0, 1, 0, 0)  # than depth, of Prediction's arrays
+        return Prediction(setting, *(np.full(depth + extra, np.nan) for extra in more))
+    law = _law(initializer, setting.width, depth, batch.inputs.shape[1], batch.classes)
+    kernel = kernels(ACTIVATIONS[setting.activation])
+    table, given = _table(kernel), _given(batch)
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):  # logarithms of 0, and back
+        log_gain = 2 * np.log(setting.gain)
+        log_weight, log_back = law.log_weight + log_gain, law.log_back + log_gain  # [L + 1]
+        log_bias = np.log(setting.bias_std**2 + law.own_bias)  # [L + 1]
+
+        t, log_length = _lengths(table, given, log_weight, log_bias)  # [L + 1, B] each
+        log_q, log_a = _log_mean(t, given.share), _log_mean(log_length, given.share)  # [L + 1]
+        from_weights = np.exp(log_weight + log_a - log_q)  # [L + 1] share of q; biases have the rest
+        angle, similarity = _angles(table, given, log_q, from_weights)  # [L + 1, P], [L + 1]
+        # relative to the root mean square: so that no square overflows
+        relative = np.interp(t[:-1], kernel.t, kernel.relative_mean)  # [L, B]
+        mean = (relative * np.exp((log_length[1:] - log_a[1:, None]) / 2)) @ given.share
+
+        boundary = _readout_gradient(batch.classes)
+        log_slope = np.interp(t[:-1], table.t, table.log_slope)  # [L, B]
+        log_gradient = np.cumsum((log_back[1:, None] + log_slope)[::-1], axis=0)[::-1]
+        log_gradient += np.interp(t[-1], *boundary)
+        q, second_moment = np.exp(log_q[:-1]), np.exp(log_a)
+        log_chi = log_weight[1:] + np.interp(log_q[:-1], table.t, table.log_slope)
+
+        log_variance = log_variances(
+            kernel,
+            Network(
+                width=setting.width,
+                log_q=log_q,
+                from_weights=from_weights,
+                angle=np.insert(angle[:-1], 0, 0.0, axis=1),
+                pair_share=np.append(1, given.pair_share * (given.examples - 1)) / given.examples,
+                gradient_similarity=_readout_similarity(boundary, log_q[-1], angle[-1], given, batch.classes),
+                boundary_rate=np.diff(np.interp(log_q[-1] + [-0.1, 0.1], *boundary))[0] / 0.2,
+                kept_forward=law.kept_forward,
+                kept_backward=law.kept_backward,
+            ),
+        )
+        return Prediction(
+            setting,
+            second_moment,
+            np.append(given.variance, second_moment[1:] * (1 - mean**2)),
+            q,
+            q,
+            np.exp(log_gradient) @ given.share,
+            similarity,
+            np.exp(log_chi),
+            *(np.sqrt(x) for x in log_variance),
+            _law=law,
+        )
+
+
+class _Law(NamedTuple):
+    """What an initializer means for each of the ``L + 1`` weight matrices, at gain 1."""
+
+    log_weight: np.ndarray  # ln of the weights' variance times fan_in
+    log_back: np.ndarray  # ln of the weights' variance times fan_out
+    own_bias: np.ndarray  # variance of the biases that belong to the start
+    kept_forward: np.ndarray  # share of a length that the weights keep exactly
+    kept_backward: np.ndarray
+    #: between hidden layers: variance times fan_in, and of the biases; None if layers differ
+    hidden: tuple[float, float] | None
+
+
+@functools.lru_cache(maxsize=256)
+def _law(initializer: Initializer, width, depth, features, classes) -> _Law:
+    layers = fans(Setting(depth=depth, width=width), features, classes)
+    fan_in, fan_out = (np.array([fan[side] for fan in layers], float) for side in (0, 1))
+    variance = np.array([initializer.scale(fan) for fan in layers], float) ** 2
+    own_bias = np.array([initializer.bias_scale(fan) for fan in layers], float) ** 2
+    kept = np.zeros((2, depth + 1))
+    square = [fan._replace(fan_in=width, fan_out=width) for fan in layers[:depth]]
+    hidden = {(width * initializer.scale(fan) ** 2, initializer.bias_scale(fan) ** 2) for fan in square}
+    if initializer.ensemble == "orthogonal":  # the shorter of rows and columns have length 1
+        variance /= np.maximum(fan_in, fan_out)
+        hidden = {(weight / width, bias) for weight, bias in hidden}
+        kept = np.minimum(1, [fan_out / fan_in, fan_in / fan_out])
+    with np.errstate(divide="ignore"):
+        log_weight, log_back = np.log(variance * fan_in), np.log(variance * fan_out)
+    return _Law(log_weight, log_back, own_bias, *kept, hidden.pop() if len(hidden) == 1 else None)
+
+
+class _Given(NamedTuple):
+    """What theory needs to know of a batch."""
+
+    length: np.ndarray  # [B] mean of x^2, ascending, in groups of as many examples
+    share: np.ndarray  # [B] of the batch in each group
+    variance: float
+    angle: np.ndarray  # [P] between two different examples
+    pair_share: np.ndarray  # [P] of all pairs of different examples
+    same_class: float  # share of all pairs of different examples
+    examples: int
+
+
+@functools.lru_cache(maxsize=8)
+def _given(batch: Batch) -> _Given:
+    x = batch.inputs.astype(np.float64)
+    groups = np.array_split(np.sort((x**2).mean(1)), min(_GROUPS, len(x)))
+    length, share = [group.mean() for group in groups], [len(group) / len(x) for group in groups]
+    some = np.linspace(0, len(x) - 1, min(len(x), _GRAM)).astype(int)
+    x, labels = x[some], batch.labels[some]
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    unit = x / np.where(norm > 0, norm, 1)
+    pairs = np.triu_indices(len(x), 1)
+    silent = norm[:, 0] == 0  # rows of zeros are like each other and unlike all else
+    cosine = np.clip((unit @ unit.T + np.outer(silent, silent))[pairs], -1, 1)
+    same_class = (labels[:, None] == labels)[pairs]
+    if not len(cosine):  # one example has no pair; one of weight 0 keeps the shapes
+        cosine, same_class = np.ones(1), np.ones(1)
+    cosines = np.array_split(np.sort(cosine), min(_PAIR_GROUPS, len(cosine)))
+    return _Given(
+        length=np.array(length),
+        share=np.array(share),
+        variance=float(batch.inputs.astype(np.float64).var()),
+        angle=np.arccos([group.mean() for group in cosines]),
+        pair_share=np.array([len(group) for group in cosines]) / len(cosine),
+        same_class=float(same_class.mean()),
+        examples=len(batch),
+    )
+
+
+class _Table(NamedTuple):
+    """An activation's kernels at points so dense that straight lines between them will do."""
+
+    t: np.ndarray  # [points] ln q, with a power law's two points far outside
+    log_length: np.ndarray
+    log_slope: np.ndarray
+    pair_t: np.ndarray  # [T]
+    angle: np.ndarray  # [A], densest at 0, where depth leads
+    angle_map: np.ndarray  # [T, A] angle of activations by that of preactivations
+
+
+@functools.lru_cache(maxsize=32)
+def _table(kernel: Kernels) -> _Table:
+    t = np.concatenate([[-1e4], np.arange(-60, -25, 1 / 16), np.arange(-25, 25, 1 / 256)])
+    t = np.append(t, -t[t < -25][::-1])
+    reach = quadrature.PAIR_LOG_VARIANCE_REACH
+    pair_t = np.linspace(-reach, reach, 641)
+    angle = np.pi * np.linspace(0, 1, 129) ** 2
+    angle_map = np.clip(kernel.angles(pair_t) @ quadrature.between_angles(angle).T, 0, np.pi)
+    return _Table(t, kernel.log_length(t), kernel.log_slope(t), pair_t, angle, angle_map)
+
+
+def _lengths(table, given, log_weight, log_bias):
+    """``ln q`` of each layer's preactivations, readout last, and ``ln E[a^2]`` of what feeds it."""
+    t, log_length = np.empty((2, len(log_weight), len(given.share)))
+    feeding = np.log(given.length)
+    for layer, (weight, bias) in enumerate(zip(log_weight, log_bias, strict=True)):
+        log_length[layer] = feeding
+        t[layer] = here = np.logaddexp(feeding + weight, bias)
+        feeding = np.interp(here, table.t, table.log_length)
+    return np.clip(t, -1e4, 1e4), np.clip(log_length, -1e4, 1e4)
+
+
+def _log_mean(logs, share):
+    """Logarithm of the mean over groups, ``[L + 1, B]`` to ``[L + 1]``, of numbers of any size."""
+    largest = logs.max(axis=1, keepdims=True)
+    return largest[:, 0] + np.log(np.exp(logs - largest) @ share)
+
+
+def _angles(table, given, log_q, from_weights):
+    """Angles of pairs of preactivations, readout last, and the similarity of what feeds them."""
+    row = (np.clip(log_q, table.pair_t[0], table.pair_t[-1]) - table.pair_t[0]) * 16
+    left = np.minimum(row.astype(int), len(table.pair_t) - 2)
+    right = (row - left)[:, None]
+    rows = table.angle_map[left] * (1 - right) + table.angle_map[left + 1] * right
+    from_weights = np.sqrt(np.minimum(from_weights, 1))
+    angles, feeding = np.empty((2, len(log_q), len(given.angle)))
+    here = given.angle
+    for layer, root in enumerate(from_weights.tolist()):
+        feeding[layer] = here
+        if root < 1:  # biases, which all examples share, close the angle
+            here = 2 * np.arcsin(root * np.sin(here / 2))
+        angles[layer] = here
+        here = np.interp(here, table.angle, rows[layer])
+    similarity = np.cos(feeding) @ given.pair_share
+    return angles, similarity if given.examples > 1 else np.full(len(similarity), np.nan)
+
+
+@functools.cache
+def _readout_gradient(classes: int) -> tuple[np.ndarray, np.ndarray]:
+    r"""``(ln q [points], ln g [points])``: squared gradient at a logit, for Gaussian logits.
+
+    With K independent logits and any label, it is
+    :math:`g = E[(p - y)^2] = (1 + S - 2/K) / K` with :math:`S = E[\sum_k p_k^2]`. As
+    :math:`a^{-2} = \int_0^\infty s\,e^{-sa}\,ds`, for :math:`s = e^y` the K logits part:
+
+    .. math:: S = K \int E[e^{2(y+z)} e^{-e^{y+z}}]\,E[e^{-e^{y+z}}]^{K-1}\,dy, \qquad
+              z \sim N(0, q)
+    """
+    t = np.arange(-10, 4.1, 0.25)
+    z = np.arange(-7, 7.01, 1 / 16)
+    weight = np.exp(-(z**2) / 2)
+    weight /= weight.sum()
+    y = np.arange(-90, 60, 0.2)[:, None]  # the widest is 7 deviations of q = 55
+    concentration = []
+    for deviation in np.exp(t / 2):
+        power = np.exp(np.minimum(y + deviation * z, 30))
+        alone = np.exp(-power)
+        integrand = ((power**2 * alone) @ weight) * (alone @ weight) ** (classes - 1)
+        concentration.append(classes * 0.2 * integrand.sum())
+    # beyond, two logits near the largest become rare like 1 / sqrt(q)
+    rest = 1 - np.array(concentration)
+    t, rest = np.append(t, t[-1] + [10, 20]), np.append(rest, rest[-1] * np.exp([-5, -10]))
+    with np.errstate(divide="ignore"):  # of one class there is nothing to learn
+        return t, np.log(np.maximum(2 - rest - 2 / classes, 0) / classes)
+
+
+def _readout_similarity(boundary, log_q, angle, given, classes) -> np.ndarray:
+    """``[1 + P]``: squared cosine between two examples' gradients at the readout.
+
+    Of an example with itself first. Probabilities of two examples agree as their logits do, and
+    labels are taken to be independent of the inputs' angle.
+    """
+    length = max(np.exp(np.interp(log_q, *boundary)) * classes, 1e-300)  # 1 + S - 2/K
+    alike = 1 / classes + (length - 1 + 1 / classes) * np.cos(angle)
+    same, different = (alike + 1 - 2 / classes) / length, (alike - 2 / classes) / length
+    mean = given.same_class * same**2 + (1 - given.same_class) * different**2
+    return np.append(1, np.minimum(mean, 1))

@@ -1,0 +1,126 @@
+"""Fixtures that open a real JupyterLab in a real Chromium, for tests and for screenshots.
+
+With INITLAB_SCREENSHOTS=FOLDER the pictures that tests take of the page are kept there.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tools import chromium, lab
+
+# None of Chromium's own business with the network, and no sandbox: the superuser cannot have one.
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VIEWPORT = {"width": 1440, "height": 1100}
+PAGE_SECONDS = 60  # for anything that is clicked or awaited, on a slow machine too
+NOTEBOOK_SECONDS = 240  # for a notebook to run from top to bottom
+
+NO_CHROMIUM = (
+    "no Chromium could be found or installed, so NO BROWSER TEST RAN; "
+    "install one, or set INITLAB_CHROMIUM to the path of one"
+)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if any(NO_CHROMIUM in str(report.longrepr) for report in skipped):
+        terminalreporter.section("WARNING", sep="!", red=True, bold=True)
+        terminalreporter.line(NO_CHROMIUM, red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    path = chromium.find()
+    if path is None and os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(NO_CHROMIUM)
+    if path is None:
+        pytest.skip(NO_CHROMIUM)
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def jupyter(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Lab]:
+    """A JupyterLab that serves a copy of the notebooks, which tests may therefore change.
+
+    It asks for the browser only so as not to start in vain where there is none.
+    """
+    home = tmp_path_factory.mktemp("jupyter")
+    notebooks = home / "notebooks"
+    shutil.copytree(
+        lab.FIRST_NOTEBOOK.parent, notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
+    )
+    with lab.running(notebooks, home) as server:
+        yield server
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh page; an exception in its scripts fails the test."""
+    page = browser.new_page(viewport=VIEWPORT)
+    page.set_default_timeout(1000 * PAGE_SECONDS)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    yield page
+    page.close()
+    assert not errors, f"the page's own scripts failed: {errors}"
+
+
+@pytest.fixture
+def open_notebook(page: Page, jupyter: lab.Lab) -> Callable[[str], Page]:
+    """A function that opens a notebook, waits for its kernel and runs all of its cells."""
+
+    def open_notebook(name: str) -> Page:
+        page.goto(jupyter.url(name))
+        page.locator(".jp-Notebook").wait_for()
+        # The circle in the toolbar looks idle even before there is a kernel; these words do not.
+        page.locator("#jp-main-statusbar").get_by_text(re.compile(r"\| Idle$")).wait_for()
+        # Without the outputs and numbers that it was committed with, what is shown is new.
+        choose(page, "Edit", "Clear Outputs of All Cells")
+        choose(page, "Run", "Run All Cells")
+        # A cell that waits or runs shows [ ] or [*], one that is done its number.
+        not_done = page.locator(".jp-CodeCell .jp-InputPrompt").filter(
+            has_text=re.compile(r"\[[ *]?\]")
+        )
+        expect(not_done).to_have_count(0, timeout=1000 * NOTEBOOK_SECONDS)
+        return page
+
+    return open_notebook
+
+
+def choose(page: Page, menu: str, entry: str) -> None:
+    """Choose an entry from JupyterLab's menu bar."""
+    page.get_by_role("menuitem", name=menu, exact=True).click()
+    page.get_by_role("menuitem", name=entry, exact=True).click()
+
+
+@pytest.fixture
+def screenshot() -> Callable[[str, Page | Locator], None]:
+    """A function that keeps a picture of the page, or of a part of it, where one was asked for."""
+    folder = os.environ.get("INITLAB_SCREENSHOTS")
+
+    def screenshot(name: str, what: Page | Locator) -> None:
+        if folder:
+            what.screenshot(path=Path(folder) / f"{name}.png")
+
+    return screenshot

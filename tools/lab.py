@@ -1,0 +1,116 @@
+"""Start JupyterLab on the first notebook: `python -m tools.lab`.
+
+The browser tests start their JupyterLab here too, so that they see what a learner sees.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST_NOTEBOOK = ROOT / "notebooks" / "00_start_here.ipynb"
+
+OPTIONS = [
+    # Its overrides.json keeps JupyterLab from asking about news, and from fetching any.
+    f"--LabApp.app_settings_dir={ROOT / 'tools' / 'lab_settings'}",
+    # Else the list of extensions is fetched, and one can be installed by a slip.
+    "--LabApp.extension_manager=readonly",
+    # The address to open is printed all the same.
+    "--ServerApp.log_level=WARN",
+]
+# JupyterLab refuses to serve the superuser, which in a container is the only user there is.
+# It listens on the loopback only and asks for a token all the same.
+if hasattr(os, "geteuid") and os.geteuid() == 0:
+    OPTIONS.append("--allow-root")
+
+START_SECONDS = 120
+STOP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A JupyterLab that runs: where, and the token that it asks for."""
+
+    address: str
+    token: str
+
+    def url(self, notebook: str) -> str:
+        """Give the address that opens one notebook of the folder that is served."""
+        return f"{self.address}/lab/tree/{notebook}?token={self.token}"
+
+
+@contextlib.contextmanager
+def running(notebooks: Path, home: Path) -> Iterator[Lab]:
+    """Serve a folder of notebooks, with settings and logs in `home`, nobody's own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    lab = Lab(address=f"http://127.0.0.1:{port}", token=secrets.token_hex(16))
+    environment = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+    command = [
+        *(sys.executable, "-m", "jupyterlab", *OPTIONS, "--no-browser"),
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={lab.token}",
+        f"--ServerApp.root_dir={notebooks}",
+    ]
+    log = home / "lab.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, env=environment, cwd=notebooks, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        _wait_until_it_answers(server, lab, log)
+        yield lab
+    finally:
+        server.terminate()  # on which it ends its kernels first
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait_until_it_answers(server: subprocess.Popen, lab: Lab, log: Path) -> None:
+    request = urllib.request.Request(
+        f"{lab.address}/api/status", headers={"Authorization": f"token {lab.token}"}
+    )
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: no proxy
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            with direct.open(request, timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.2)  # it does not listen yet
+    raise RuntimeError(f"JupyterLab did not start; its log ends:\n{log.read_text()[-3000:]}")
+
+
+def main() -> None:
+    """Open JupyterLab in the reader's browser and serve until it is stopped."""
+    from jupyterlab.labapp import LabApp
+
+    first = [
+        f"--ServerApp.root_dir={FIRST_NOTEBOOK.parent}",
+        f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK.name}",
+    ]
+    LabApp.launch_instance([*OPTIONS, *first, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

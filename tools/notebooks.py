@@ -1,0 +1,56 @@
+"""Run the notebooks and store them as they should be committed: `python -m tools.notebooks`.
+
+A stored notebook shows its results to who only reads it, and nbval compares them. Widgets are
+dead without a kernel, and their saved state breaks GitHub's view, so of each live widget only the
+picture that stands beside it is kept.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parent.parent
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+TIME_LIMIT = 120  # seconds a cell; a hanging client must not hang the build
+
+
+def run(path: Path) -> None:
+    """Execute a notebook from top to bottom and write it back, cleaned."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook,
+        timeout=TIME_LIMIT,
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
+    clean(notebook)
+    nbformat.write(notebook, path)
+
+
+def clean(notebook) -> None:
+    """Drop what does not belong into a stored notebook: widget views, their state, timings."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+
+
+def main(arguments) -> None:
+    """Run the notebooks named, or all."""
+    for path in [Path(name) for name in arguments] or sorted((ROOT / "notebooks").glob("*.ipynb")):
+        print(f"running {path.name}", flush=True)
+        run(path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
