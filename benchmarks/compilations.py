@@ -1,7 +1,7 @@
 """How often XLA compiles while somebody plays with every control but width: it should be never.
 
-Each width is first warmed up, by one network of every initializer; what that compiled is listed.
-Then the controls move at random, all at once, as often as ``MOVES`` says.
+Each width is first warmed up: by ``Explorer.warm_up``, or by one network of every initializer and
+of every activation. What that compiled is listed. Then the controls move at random, all at once.
 """
 
 import time
@@ -15,7 +15,7 @@ from initlab.activations import ACTIVATIONS
 from initlab.initializers import INITIALIZERS
 from initlab.setting import MAX_DEPTH
 
-MOVES = {64: 1000, 16: 100, 128: 100}  # by width
+MOVES = {64: 1000, 128: 100}  # by width
 _COMPILED = []  # what XLA was asked to compile, by name, since the start
 
 
@@ -25,30 +25,42 @@ def _listen(event: str, seconds: float, **details) -> None:
 
 
 def run() -> list[Row]:
-    """Rows for ``initlab.probe``, and for the explorer once there is one."""
+    """Rows for the explorer, then for ``initlab.probe`` alone."""
     jax.monitoring.register_event_duration_secs_listener(_listen)
     rows = []
-    for width, moves in MOVES.items():
-        rows += measure("probe", width, moves, warm_up_probe, initlab.probe)
-    if hasattr(initlab, "explore"):
-        explorer = initlab.explore()
-
-        def warm_up(width):
-            move(explorer.setting.replace(width=width))
-            explorer.warm_up()
-
-        def move(setting):
-            explorer.setting = setting
-            explorer.update()
-
-        rows += measure("explorer", 32, 1000, warm_up, move)
+    for what, prepare in {"explorer": explorer_moves, "probe": probe_moves}.items():
+        jax.clear_caches()
+        warm_up, move = prepare()
+        for width, moves in MOVES.items():
+            rows += measure(what, width, moves, warm_up, move)
     return rows
 
 
-def warm_up_probe(width: int) -> None:
-    """One network of every initializer, deep enough to draw hidden layers."""
-    for initializer in INITIALIZERS:
-        initlab.probe(initlab.Setting(depth=2, width=width, initializer=initializer))
+def explorer_moves():
+    """How the explorer warms up at a width, and how it moves to a setting."""
+    explorer = initlab.explore(width=min(MOVES))
+
+    def warm_up(width):
+        move(explorer.setting.replace(width=width))
+        explorer.warm_up()
+
+    def move(setting):
+        explorer.setting = setting  # which updates the picture before it returns
+
+    return warm_up, move
+
+
+def probe_moves():
+    """The same for ``initlab.probe``; hidden layers have to be drawn, hence depth 2."""
+
+    def warm_up(width):
+        setting = initlab.Setting(depth=2, width=width)
+        for initializer in INITIALIZERS:
+            initlab.probe(setting.replace(initializer=initializer))
+        for activation in ACTIVATIONS:
+            initlab.probe(setting.replace(activation=activation))
+
+    return warm_up, initlab.probe
 
 
 def measure(what: str, width: int, moves: int, warm_up, move) -> list[Row]:

@@ -95,12 +95,11 @@ def usual_way(setting: initlab.Setting, batch: initlab.Batch):
 
 def explorer_way(setting: initlab.Setting):
     """A function that makes the explorer's next frame, and returns its PNG."""
-    explorer = initlab.explore()
+    explorer = initlab.explore(depth=setting.depth, width=setting.width)
     positions = moves(setting)
 
     def frame() -> bytes:
-        explorer.setting = next(positions)
-        explorer.update()
+        explorer.setting = next(positions)  # which updates the picture before it returns
         return explorer.image.value
 
     assert frame() != frame(), "the explorer's picture does not follow the gain"

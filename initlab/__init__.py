@@ -10,11 +10,13 @@ from initlab.registering import register_activation, register_initializer
 from initlab.setting import Setting
 from initlab.signals import Signals, probe
 from initlab.tables import activations, initializers  # two submodules are named so too: keep last
+from initlab.theory import Prediction, predict
 
 __all__ = [
     "Batch",
     "Diagnosis",
     "Explorer",
+    "Prediction",
     "Setting",
     "Signals",
     "activations",
@@ -23,6 +25,7 @@ __all__ = [
     "explore",
     "initializers",
     "plot",
+    "predict",
     "probe",
     "register_activation",
     "register_initializer",

@@ -39,7 +39,9 @@ class Catalogue(Mapping):
     def canonical(self, name: str) -> str:
         """The entry's own name. TypeError if not a string, ValueError if unknown."""
         if not isinstance(name, str):
-            raise TypeError(f"{self.kind} must be a name such as {next(iter(self))!r}, not {name!r}")
+            raise TypeError(
+                f"{self.kind} must be a name such as {next(iter(self))!r}, not {name!r}"
+            )
         name = self._synonyms.get(name, name)
         if name not in self._entries:
             known = [*self._entries, *self._synonyms]

@@ -40,7 +40,9 @@ class Batch:
                 f" the nearest is inputs.reshape({len(inputs) if inputs.ndim else 1}, -1)"
             )
         if 0 in inputs.shape:
-            raise ValueError(f"the batch is empty: inputs have shape {inputs.shape}; give 1 or more")
+            raise ValueError(
+                f"the batch is empty: inputs have shape {inputs.shape}; give 1 or more"
+            )
         with np.errstate(over="ignore"):
             inputs = inputs.astype(np.float32)
         if not np.isfinite(inputs).all():

@@ -34,7 +34,7 @@ SIMILAR = 0.99
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """One thing that is wrong: its name, the layer where it starts, and the numbers that show it."""
+    """One thing that is wrong: its name, where it starts, and the numbers that show it."""
 
     mode: str
     first_layer: int
@@ -69,7 +69,7 @@ class Diagnosis:
 
     @functools.cached_property
     def remedy(self) -> Remedy | None:
-        """A change that helps, tried out before it is proposed; None if healthy or none is known."""
+        """A change that helps, tried out before it is proposed; None if none does."""
         return None if self.healthy else _find_remedy(self)
 
     def __str__(self):

@@ -8,6 +8,7 @@ initializer of the same family rescales the same numbers.
 
 import collections
 import functools
+import itertools
 import threading
 from typing import NamedTuple
 
@@ -16,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab.initializers import INITIALIZERS, Fan, draw_normal, draw_uniform
-from initlab.setting import MAX_DEPTH, Setting
+from initlab.setting import MAX_DEPTH, Setting, whole_number
+
+MAX_FANS = 100_000  # of input features and classes
 
 
 class Draws(NamedTuple):
@@ -129,9 +132,22 @@ def draws_for(setting: Setting, fan_in: int, fan_out: int) -> Draws:
 def compile_draws(draw, fan_in: int, width: int, fan_out: int) -> None:
     """Compile what draws networks of these sizes, and keep nothing that it draws."""
     keys = _keys(np.uint32(0))
-    _, _, norm = _draw_ends(draw, keys, fan_in, width, fan_out)
-    hidden = jnp.zeros((MAX_DEPTH - 1, width, width), jnp.float32)
-    _draw_hidden(draw, hidden, norm, keys, np.int32(0), np.int32(0))
+    _draw_ends(draw, keys, fan_in, width, fan_out)
+    empty = empty_draws(fan_in, width, fan_out)
+    _draw_hidden(draw, empty.hidden, empty.norm, keys, np.int32(0), np.int32(0))
+
+
+def empty_draws(fan_in: int, width: int, fan_out: int) -> Draws:
+    """Draws of the right shapes, all zero."""
+    shapes = Draws(
+        first=(fan_in, width),
+        hidden=(MAX_DEPTH - 1, width, width),
+        readout=(width, fan_out),
+        bias=(MAX_DEPTH, 2, width),
+        readout_bias=(2, fan_out),
+        norm=(MAX_DEPTH + 1,),
+    )
+    return Draws(*(jnp.zeros(shape, jnp.float32) for shape in shapes))
 
 
 def fans(setting: Setting, fan_in: int, fan_out: int) -> list[Fan]:
@@ -139,16 +155,14 @@ def fans(setting: Setting, fan_in: int, fan_out: int) -> list[Fan]:
     sizes = [fan_in] + [setting.width] * setting.depth + [fan_out]
     return [
         Fan(size, following, layer, setting.depth)
-        for layer, (size, following) in enumerate(zip(sizes, sizes[1:], strict=False), start=1)
+        for layer, (size, following) in enumerate(itertools.pairwise(sizes), start=1)
     ]
 
 
 def scales_for(setting: Setting, fan_in: int, fan_out: int) -> Scales:
-    """The factors of a setting: gain and law for weights; bias_std and the start's own for biases."""
+    """The factors of a setting: for weights, and for the two kinds of biases."""
     entry = INITIALIZERS[setting.initializer]
-    scales = Scales(
-        np.zeros(MAX_DEPTH + 1, np.float32), np.zeros((MAX_DEPTH + 1, 2), np.float32)
-    )
+    scales = Scales(np.zeros(MAX_DEPTH + 1, np.float32), np.zeros((MAX_DEPTH + 1, 2), np.float32))
     for index, fan in enumerate(fans(setting, fan_in, fan_out)):
         scales.weight[index] = setting.gain * entry.scale(fan)
         scales.bias[index] = setting.bias_std, entry.bias_scale(fan)
@@ -167,9 +181,17 @@ def weights(setting: Setting, fan_in: int = 64, fan_out: int = 10) -> list:
       ``depth + 1`` pairs ``(weight [fan_in, fan_out], bias [fan_out])`` in float32, input layer
       first, readout last. In a lower precision they hold the rounded values.
 
+    Raises:
+      TypeError: if ``setting`` is not a Setting, or a size not a number.
+      ValueError: a size that is not a whole number from 1 on.
+
     >>> [weight.shape for weight, bias in weights(Setting(depth=2, width=16))]
     [(64, 16), (16, 16), (16, 10)]
     """
+    if not isinstance(setting, Setting):
+        raise TypeError(f"weights takes a Setting, such as Setting(depth=50), not {setting!r}")
+    fan_in = whole_number("fan_in", fan_in, 1, MAX_FANS)
+    fan_out = whole_number("fan_out", fan_out, 1, MAX_FANS)
     draws = draws_for(setting, fan_in, fan_out)
     scales = scales_for(setting, fan_in, fan_out)
     hidden = np.asarray(draws.hidden[: setting.depth - 1])

@@ -1,301 +1,354 @@
 """The live widget: sliders in, picture out. Built of core ipywidgets alone, so it runs anywhere."""
 
+import asyncio
 import base64
 import html
+import threading
 
 import ipywidgets
-import numpy as np
 from IPython.display import display
 
+from initlab import controls as control_widgets
 from initlab.activations import ACTIVATIONS
 from initlab.catalogue import nearest
+from initlab.controls import CONTROLS, DEFAULT_CONTROLS, check_range, explanation
 from initlab.data import Batch, digits
 from initlab.diagnosis import Diagnosis, diagnose
 from initlab.draws import compile_draws
 from initlab.initializers import INITIALIZERS
-from initlab.plots import DEFAULT_PANELS, Picture
+from initlab.network import compile_pass
+from initlab.panels import DEFAULT_PANELS, PANELS
+from initlab.plots import DPI, Picture
 from initlab.setting import MAX_DEPTH, Setting, whole_number
 from initlab.signals import Signals, probe
+from initlab.theory import predict
+from initlab.warming import WARMER
 
-WIDTHS = (16, 32, 64, 128, 256, 512)
-GAINS = (0.01, 100.0)
-LARGEST_BIAS = 3.0
-CONTROLS = ("depth", "width", "gain", "bias", "activation", "initializer", "seed")
-_FIELDS = {"bias": "bias_std"}  # where a control's name is not its field's
+REST_SECONDS = 0.4  # after the last move, before the picture is drawn in full sharpness
+SHARPNESS = 2  # dots of a high-density screen for one of an ordinary one
+THEMES = ("auto", "light", "dark")
+# The picture is light; where the page is dark it is turned, and hues are turned back.
+_AUTO_THEME = """<style>
+body[data-jp-theme-light="false"] .initlab-auto, html[theme="dark"] .initlab-auto
+{filter: invert(0.93) hue-rotate(180deg)}
+</style>"""
 
 
 class Explorer(ipywidgets.VBox):
     """Sliders over a picture of one network's signals; make one with :func:`initlab.explore`.
 
-    Attributes:
-      setting: what the controls say; assign a Setting to move them all at once.
-      signals: what was measured there.
-      diagnosis: what the sentence under the picture is made of.
-      figure: the matplotlib Figure that is shown.
+    Nothing is computed until it is shown, or until ``signals``, ``diagnosis`` or ``figure`` is
+    asked for.
     """
-
-    signals: Signals
-    diagnosis: Diagnosis
 
     def __init__(self, setting: Setting, batch: Batch, panels, controls, max_depth, theme):
         self.batch = batch
         self._start = setting
-        self._pinned = None
-        self._moving = False  # while many controls are moved at once
-        self._picture = Picture(panels, layers=max_depth, theme=theme)
-        self._controls = _make_controls(setting, max_depth)
-        self._redraw = _button("draw again", "another random draw: the next seed", "refresh")
-        self._reset = _button("reset", "back to where the sliders stood at first", "undo")
-        self._pin = ipywidgets.ToggleButton(
-            description="pin", icon="thumb-tack", layout=_auto(), value=False
-        )
-        self._copy = ipywidgets.ToggleButton(
-            description="copy as code", icon="code", layout=_auto(), value=False
-        )
-        self.image = ipywidgets.Image(
-            format="png", layout=ipywidgets.Layout(width="100%", max_width="1040px")
-        )
-        self.status = ipywidgets.HTML()
-        self.code = ipywidgets.HTML()
+        self._theme = theme
+        self._many = False  # while many controls are moved at once
+        self._signals = self._prediction = self._diagnosis = self._pinned = None
+        self._resting = None  # the timer of the sharper picture
+        self._pictures = {}  # dpi -> Picture
+        self.controls = control_widgets.make(setting, max_depth, panels)
+        self.image = ipywidgets.Image(format="png")
+        self.progress = ipywidgets.IntProgress(0, 0, 3, description="preparing")
+        self.status, self.code = ipywidgets.HTML(), ipywidgets.HTML()
         super().__init__(self._arrange(controls))
-        for control in self._controls.values():
-            control.observe(self._on_move, "value")
-        self._redraw.on_click(lambda _: self._next_seed())
-        self._reset.on_click(lambda _: setattr(self, "setting", self._start))
-        self._pin.observe(self._on_pin, "value")
-        self._copy.observe(lambda _: self._show_code(), "value")
-        self.update()
+        self._fit_image()
+        for name in (*CONTROLS, "theory"):
+            self.controls[name].observe(self._on_move, "value")
+        self.controls["panels"].observe(self._on_panels, "value")
+        self.controls["choose panels"].observe(self._on_choose, "value")
+        self.controls["pin"].observe(self._on_pin, "value")
+        self.controls["copy as code"].observe(lambda _: self._show_code(), "value")
+        self.controls["draw again"].on_click(lambda _: self._next_seed())
+        self.controls["reset"].on_click(lambda _: self._to_start())
 
     def _arrange(self, controls):
-        sliders = [self._controls[name] for name in CONTROLS if name in controls and name != "seed"]
-        buttons = [self._reset, self._pin, self._copy]
-        if "seed" in controls:
-            buttons = [self._controls["seed"], self._redraw, *buttons]
-        rows = ipywidgets.Layout(flex_flow="row wrap", max_width="1040px")
+        rows = ipywidgets.Layout(flex_flow="row wrap", max_width="1040px", overflow="visible")
+        sliders = [name for name in CONTROLS if name in controls and name != "seed"]
+        seed = ["seed", "draw again"] if "seed" in controls else []
+        buttons = [*seed, "reset", "pin", "theory", "choose panels", "copy as code"]
+        self.controls["panels"].layout.display = "none"
         return [
-            ipywidgets.Box(sliders, layout=rows),
-            ipywidgets.Box(buttons, layout=rows),
+            ipywidgets.HTML(_AUTO_THEME if self._theme == "auto" else ""),
+            ipywidgets.Box([self.controls[name] for name in sliders], layout=rows),
+            ipywidgets.Box([self.controls[name] for name in buttons], layout=rows),
+            self.controls["panels"],
+            self.progress,
             self.image,
             self.status,
             self.code,
         ]
 
-    @property
-    def figure(self):
-        """The matplotlib Figure that is shown."""
-        return self._picture.figure
+    # --- what it shows ---------------------------------------------------------------------
 
     @property
     def setting(self) -> Setting:
-        """What the controls say."""
-        values = {name: control.value for name, control in self._controls.items()}
-        values["gain"] = float(f"{values['gain']:.4g}")  # a log slider stops at 0.9999999999
-        values["bias"] = round(values["bias"], 4)
-        return self._start.replace(**{_FIELDS.get(k, k): v for k, v in values.items()})
+        """What the controls say; assign a Setting to move them all at once."""
+        return control_widgets.read(self.controls)
 
     @setting.setter
     def setting(self, setting: Setting) -> None:
-        _check_range(setting, self._controls["depth"].max)
-        self._moving = True
+        check_range(setting, self.controls["depth"].max)
+        self._many = True
         try:
-            width = self._controls["width"]
-            if setting.width not in width.options:
-                width.options = sorted({*width.options, setting.width})
-            for name, control in self._controls.items():
-                control.value = getattr(setting, _FIELDS.get(name, name))
+            control_widgets.write(self.controls, setting)
         finally:
-            self._moving = False
+            self._many = False
         self.update()
+
+    @property
+    def signals(self) -> Signals:
+        """What was measured where the controls stand."""
+        if self._signals is None:
+            self.update()
+        return self._signals
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What the sentence under the picture is made of."""
+        self.signals  # noqa: B018 - measures, if nothing was measured yet
+        return self._diagnosis
+
+    @property
+    def figure(self):
+        """The matplotlib Figure that is shown."""
+        self.signals  # noqa: B018
+        return self._picture().figure
+
+    def _picture(self, dpi: float = DPI) -> Picture:
+        """The picture at a resolution; made when first asked for, and kept."""
+        if dpi not in self._pictures:
+            theme = "light" if self._theme == "auto" else self._theme
+            panels, layers = self.controls["panels"].value, self.controls["depth"].max
+            self._pictures[dpi] = Picture(panels, layers, theme, dpi)
+            self._pictures[dpi].pin(self._pinned)
+        return self._pictures[dpi]
+
+    def _fit_image(self) -> None:
+        """Give the image the picture's size on the page, so that sharper ones do not grow."""
+        width, _ = self._picture().size
+        self.image.layout = ipywidgets.Layout(width=f"{width}px", max_width="100%", height="auto")
+        if self._theme == "auto":
+            self.image.add_class("initlab-auto")
+        self.image.value = self._picture().png()  # empty axes: they hold the place
+
+    # --- what moves it ---------------------------------------------------------------------
 
     def update(self) -> None:
         """Measure where the controls stand, and show it. Returns when the picture is there.
 
         An error stands in the line under the picture, which stays as it was, and is raised.
         """
+        WARMER.act()
         try:
-            self.signals = probe(self.setting, self.batch)
-            self.diagnosis = diagnose(self.signals)
-            self._picture.update(self.signals)
-            self.image.value = self._picture.png()
-            self.status.value = _status(f"{_describe(self.setting)} {self.diagnosis}")
+            setting = self.setting
+            self._signals = probe(setting, self.batch)
+            self._diagnosis = diagnose(self._signals)
+            theory = self.controls["theory"].value and self._picture().needs_theory
+            self._prediction = predict(setting, self.batch) if theory else None
+            self._draw()
+            self.status.value = _status(self.description)
             self._show_code()
         except Exception as error:
             self.status.value = _status(f"{type(error).__name__}: {error}")
             raise
 
-    def warm_up(self) -> None:
-        """Compile all that this width needs, so that no control but width waits for it later."""
-        features, classes = self.batch.inputs.shape[1], self.batch.classes
-        for draw in dict.fromkeys(entry.draw for entry in INITIALIZERS.values()):
-            compile_draws(draw, features, self.setting.width, classes)
-        for activation in ACTIVATIONS.values():
-            activation.flat_range  # noqa: B018 - kept once computed
+    @property
+    def description(self) -> str:
+        """The picture in words: where the sliders stand, and which failure is seen."""
+        return f"{explanation(self.setting)} {self._diagnosis}"
 
-    def _ipython_display_(self, **_) -> None:
-        """Show the live widget, and beside it, for whoever reads without a kernel, the picture."""
-        text = f"{_describe(self.setting)} {self.diagnosis}"
-        data = {
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.model_id,
-            },
-            "image/png": base64.b64encode(self.image.value).decode(),
-            "text/plain": text,
-        }
-        display(data, metadata={"image/png": {"alt": text}}, raw=True)
+    def _draw(self, dpi: float = DPI) -> None:
+        picture = self._picture(dpi)
+        picture.update(self._signals, self._prediction)
+        self.image.value = picture.png()
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        if dpi == DPI:
+            self._draw_sharper_at_rest()
+
+    def _draw_sharper_at_rest(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a plain script: nobody looks at the picture meanwhile
+            return
+        self._resting = loop.call_later(REST_SECONDS, self._draw, DPI * SHARPNESS)
 
     def _on_move(self, change) -> None:
-        if not self._moving:
+        if not self._many:
             self.update()
 
-    def _next_seed(self) -> None:
-        seed = self._controls["seed"]
-        seed.value = (seed.value + 1) % (seed.max + 1)
+    def _on_panels(self, change) -> None:
+        if not change["new"]:  # a picture needs a panel
+            self.controls["panels"].value = change["old"]
+            return
+        self._pictures.clear()
+        self._fit_image()
+        self.update()
+
+    def _on_choose(self, change) -> None:
+        self.controls["panels"].layout.display = "" if change["new"] else "none"
 
     def _on_pin(self, change) -> None:
-        pinned = change["new"]
-        self._pin.description = "unpin" if pinned else "pin"
-        self._picture.pin(self.signals if pinned else None)
-        self.image.value = self._picture.png()
+        self._pinned = self.signals if change["new"] else None
+        self.controls["pin"].description = "unpin" if change["new"] else "pin"
+        for picture in self._pictures.values():
+            picture.pin(self._pinned)
+        self._draw()
+
+    def _next_seed(self) -> None:
+        seed = self.controls["seed"]
+        seed.value = (seed.value + 1) % (seed.max + 1)
+
+    def _to_start(self) -> None:
+        self.setting = self._start
 
     def _show_code(self) -> None:
         """The line that makes this very picture, with a button that copies it."""
-        if not self._copy.value:
+        if not self.controls["copy as code"].value:
             self.code.value = ""
             return
-        arguments = [f"{name}={value!r}" for name, value in self.setting.changes().items()]
-        if self._controls["depth"].max != MAX_DEPTH:
-            arguments.append(f"max_depth={self._controls['depth'].max}")
-        if self._picture.panels != DEFAULT_PANELS:
-            arguments.append(f"panels={self._picture.panels}")
+        arguments = self.setting.changes()
+        if self.controls["depth"].max != MAX_DEPTH:
+            arguments["max_depth"] = self.controls["depth"].max
+        if self.controls["panels"].value != DEFAULT_PANELS:
+            arguments["panels"] = self.controls["panels"].value
+        if self._theme != "auto":
+            arguments["theme"] = self._theme
+        words = [f"{name}={value!r}" for name, value in arguments.items()]
         if self.batch is not digits():
-            arguments.append("batch=batch")
-        line = f"initlab.explore({', '.join(arguments)})"
+            words.insert(0, "batch")
+        line = f"initlab.explore({', '.join(words)})"
         self.code.value = (
             f"<code style='user-select:all'>{html.escape(line)}</code> "
             "<button type='button' onclick='navigator.clipboard.writeText("
             "this.previousElementSibling.textContent)'>copy</button>"
         )
 
+    # --- compilation and first frame ---------------------------------------------------------
 
-def _make_controls(setting: Setting, max_depth: int) -> dict:
-    """One widget a control, by name, in the order in which they are shown."""
-    wide = ipywidgets.Layout(width="330px")
-    log_low, log_high = np.log10(GAINS)
-    return {
-        "depth": ipywidgets.IntSlider(
-            setting.depth, 1, max_depth, description="depth", layout=wide
-        ),
-        "width": ipywidgets.SelectionSlider(
-            options=sorted({*WIDTHS, setting.width}),
-            value=setting.width,
-            description="width",
-            layout=wide,
-        ),
-        "gain": ipywidgets.FloatLogSlider(
-            setting.gain,
-            min=log_low,
-            max=log_high,
-            step=0.02,
-            description="gain",
-            readout_format=".3g",
-            layout=wide,
-        ),
-        "bias": ipywidgets.FloatSlider(
-            setting.bias_std, min=0, max=LARGEST_BIAS, step=0.05, description="bias", layout=wide
-        ),
-        "activation": ipywidgets.Dropdown(
-            options=list(ACTIVATIONS),
-            value=setting.activation,
-            description="activation",
-            layout=wide,
-        ),
-        "initializer": ipywidgets.Dropdown(
-            options=list(INITIALIZERS),
-            value=setting.initializer,
-            description="initializer",
-            layout=wide,
-        ),
-        "seed": ipywidgets.BoundedIntText(
-            setting.seed,
-            min=0,
-            max=2**32 - 1,
-            description="seed",
-            layout=ipywidgets.Layout(width="190px"),
-        ),
-    }
+    def warm_up(self) -> None:
+        """Compile all that this width needs, so that no control but width waits for it later."""
+        for _, task in self._width_tasks(self.setting.width, INITIALIZERS.values()):
+            task()
+        for activation in ACTIVATIONS.values():
+            activation.flat_range  # noqa: B018 - kept once computed
 
+    def _width_tasks(self, width: int, entries):
+        """What is to be compiled for a width: pairs of a key and a task."""
+        features, classes = self.batch.inputs.shape[1], self.batch.classes
+        for draw in dict.fromkeys(entry.draw for entry in entries):
+            sizes = features, width, classes
+            yield (draw, *sizes), lambda draw=draw, sizes=sizes: compile_draws(draw, *sizes)
+        setting = self.setting.replace(width=width)
+        shape = (width, setting.dtype, self.batch.inputs.shape, classes, tuple(ACTIVATIONS))
+        yield shape, lambda: compile_pass(setting, self.batch)
 
-def _auto():
-    return ipywidgets.Layout(width="auto")
+    def _warm_up_when_idle(self) -> None:
+        for activation in ACTIVATIONS.values():
+            WARMER.add(activation, lambda activation=activation: activation.flat_range)
+        current, chosen = self.setting.width, INITIALIZERS[self.setting.initializer]
+        for key, task in self._width_tasks(current, INITIALIZERS.values()):
+            WARMER.add(key, task)
+        for width in self.controls["width"].options:
+            for key, task in self._width_tasks(width, [chosen]):
+                WARMER.add(key, task)
 
+    def _first_frame(self) -> None:
+        """Compile drawing and measuring side by side, and show how far it is."""
+        setting = self.setting
+        features, classes = self.batch.inputs.shape[1], self.batch.classes
+        draw = INITIALIZERS[setting.initializer].draw
+        other = threading.Thread(
+            target=compile_draws, args=(draw, features, setting.width, classes)
+        )
+        other.start()
+        compile_pass(setting, self.batch)
+        self.progress.value = 1
+        other.join()
+        self.progress.value = 2
+        self.update()
 
-def _button(description: str, tooltip: str, icon: str):
-    return ipywidgets.Button(description=description, tooltip=tooltip, icon=icon, layout=_auto())
+    def _ipython_display_(self, **_) -> None:
+        """Show the live widget at once, then the picture, which also stands for it on paper."""
+        live = {
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.model_id,
+            },
+            "text/plain": "an initlab explorer",
+        }
+        handle = display(live, raw=True, display_id=True)
+        if self._signals is None:
+            self._first_frame()
+        self.progress.layout.display = "none"
+        # who reads without a kernel, or on paper, sees this picture and its words
+        still = {
+            "image/png": base64.b64encode(self.image.value).decode(),
+            "text/plain": self.description,
+        }
+        alternative = {"image/png": {"alt": self.description}}
+        handle.update(live | still, raw=True, metadata=alternative)
+        self._warm_up_when_idle()
+
+    def close(self) -> None:
+        """Close every widget of it."""
+        if self._resting is not None:
+            self._resting.cancel()
+        for widget in (*self.controls.values(), *self.children):
+            widget.close()
+        super().close()
 
 
 def _status(text: str) -> str:
     """A line that a screen reader speaks when it changes."""
     return (
-        "<p role='status' aria-live='polite' style='line-height:1.4;max-width:1040px'>"
+        "<p role='status' aria-live='polite' style='line-height:1.4;max-width:1000px'>"
         f"{html.escape(text)}</p>"
     )
-
-
-def _describe(setting: Setting) -> str:
-    bias = f", bias {setting.bias_std:g}" if setting.bias_std else ""
-    return (
-        f"Depth {setting.depth}, width {setting.width}, {setting.activation},"
-        f" {setting.initializer}, gain {setting.gain:.3g}{bias}."
-    )
-
-
-def _check_range(setting: Setting, max_depth: int) -> None:
-    """Raise ValueError for a setting that the sliders cannot show."""
-    for name, value, low, high in (
-        ("depth", setting.depth, 1, max_depth),
-        ("gain", setting.gain, *GAINS),
-        ("bias_std", setting.bias_std, 0, LARGEST_BIAS),
-    ):
-        if not low <= value <= high:
-            raise ValueError(
-                f"the {name} slider goes from {low:g} to {high:g}, not to {value:g};"
-                f" the nearest is {min(max(value, low), high):g}"
-            )
 
 
 def explore(
     batch: Batch | None = None,
     *,
-    controls=CONTROLS,
+    controls=DEFAULT_CONTROLS,
     panels=DEFAULT_PANELS,
     max_depth: int = MAX_DEPTH,
-    theme: str = "light",
+    theme: str = "auto",
     **setting,
 ) -> Explorer:
     """Sliders over a live picture: what does a start do to signals, gradients and neurons?
 
     Args:
       batch: what the network is fed with; 256 handwritten digits by default.
-      controls: which of depth, width, gain, bias, activation, initializer and seed are shown.
-      panels: which measures are drawn; see ``initlab.plots.PANELS``.
+      controls: which of depth, width, gain, bias, activation, initializer, seed and dtype are
+        shown; all but dtype by default.
+      panels: which measures are drawn; see ``initlab.panels.PANELS``.
       max_depth: the last position of the depth slider, and of the x axis.
-      theme: "light" or "dark".
+      theme: "light", "dark", or "auto" for that of the page.
       **setting: where the sliders start: the fields of :class:`initlab.Setting`.
 
     Raises:
       ValueError, TypeError: a wrong value or name; the message names the nearest choice.
     """
-    unknown = [name for name in controls if name not in CONTROLS]
-    if unknown:
-        raise ValueError(
-            f"unknown control {unknown[0]!r}{nearest(unknown[0], CONTROLS) or '.'}"
-            f" Known are: {', '.join(CONTROLS)}"
-        )
+    names = [("control", name, CONTROLS) for name in controls]
+    names += [("panel", name, PANELS) for name in panels]
+    for kind, name, known in (*names, ("theme", theme, THEMES)):
+        if name not in known:
+            raise ValueError(
+                f"unknown {kind} {name!r}{nearest(str(name), known) or '.'}"
+                f" Known are: {', '.join(known)}"
+            )
+    if batch is not None and not isinstance(batch, Batch):
+        raise TypeError(f"batch must be a Batch, such as Batch(inputs, labels), not {batch!r}")
     max_depth = whole_number("max_depth", max_depth, 1, MAX_DEPTH)
     start = Setting().replace(**setting)
     if "depth" not in setting:
         start = start.replace(depth=min(start.depth, max_depth))
-    _check_range(start, max_depth)
-    return Explorer(start, digits() if batch is None else batch, panels, controls, max_depth, theme)
+    check_range(start, max_depth)
+    batch = digits() if batch is None else batch
+    return Explorer(start, batch, tuple(panels), tuple(controls), max_depth, theme)

@@ -20,7 +20,9 @@ import numpy as np
 
 from initlab.catalogue import Catalogue
 
-FIXED_SCALE = 0.05  # of the starts that ignore fans; Keras' default for RandomNormal and RandomUniform
+FIXED_SCALE = (
+    0.05  # of the starts that ignore fans; Keras' default for RandomNormal and RandomUniform
+)
 
 
 class Fan(NamedTuple):
@@ -173,7 +175,7 @@ def steps_from_pivot(fan: Fan, pivot: float | None = None) -> int:
 
 
 def emergence(base: str = "he_normal", alpha: float = 1.05, pivot: float | None = None):
-    r"""The emergence-promoting rescaling of any start: layer ``n`` from the pivot times ``alpha^n``.
+    r"""Emergence-promoting rescaling of any start: layer ``n`` from the pivot times ``alpha^n``.
 
     Args:
       base: name of the start that is rescaled.

@@ -45,7 +45,8 @@ def normalized(x):
     finite = jnp.isfinite(largest)
     usable = finite & (largest > 0)
     # 2^-126 is the smallest power that float32 holds normally
-    exponent = jnp.where(usable, jnp.clip(jnp.frexp(jnp.where(usable, largest, 1.0))[1], -125, 126), 0)
+    exponent = jnp.frexp(jnp.where(usable, largest, 0.5))[1]  # 0 for 0.5
+    exponent = jnp.clip(exponent, -125, 126)
     return x * power_of_two(-exponent), exponent, finite
 
 

@@ -1,4 +1,4 @@
-"""A dense network's forward and backward pass, measured layer by layer: one program for all sliders.
+"""A dense network's forward and backward pass, measured by layer: one program for all sliders.
 
 Only the width, the batch's shape and the precision are compiled in. Depth is the trip count of a
 loop, the activation a branch, and every scale a number, so no slider but width waits for XLA.
@@ -18,7 +18,7 @@ from jax import lax
 from initlab import measures
 from initlab.activations import ACTIVATIONS
 from initlab.data import Batch
-from initlab.draws import Draws, Kept, Scales, draws_for, scales_for
+from initlab.draws import Draws, Kept, Scales, draws_for, empty_draws, scales_for
 from initlab.measures import mean, normalized, power_of_two, product
 from initlab.setting import MAX_DEPTH, Setting
 
@@ -50,17 +50,6 @@ def _measure(
     slope = functools.partial(lax.switch, activation, [entry.derivative for entry in activations])
     weight_scale, bias_scale = scales
 
-    def affine(x, weight, bias, scale, bias_scale):
-        bias = (bias_scale @ bias).astype(dtype)
-        if dtype == jnp.float32:
-            return product(scale * x, weight) + bias
-        return product(x, (scale * weight).astype(dtype)) + bias
-
-    def transposed(x, weight, scale):
-        if dtype == jnp.float32:
-            return product(scale * x, weight.T)
-        return product(x, (scale * weight).astype(dtype).astype(jnp.float32).T)
-
     def forward(index, z, state):
         """Measure hidden layer ``index + 1``, whose preactivation is ``z``."""
         values, before, out = state
@@ -81,18 +70,23 @@ def _measure(
     def forward_step(index, state):
         values = state[0]
         x, weight = values[index - 1], draws.hidden[index - 1]
-        z = affine(x, weight, draws.bias[index], weight_scale[index], bias_scale[index])
+        z = affine(dtype, x, weight, draws.bias[index], weight_scale[index], bias_scale[index])
         return forward(index, z, state)
 
     out = _buffers()
     inputs = inputs.astype(dtype)
     out = _record(out, 0, _layer_measures(inputs))
-    z = affine(inputs, draws.first, draws.bias[0], weight_scale[0], bias_scale[0])
+    z = affine(dtype, inputs, draws.first, draws.bias[0], weight_scale[0], bias_scale[0])
     state = forward(0, z, (values, before, out))
     values, before, out = lax.fori_loop(1, depth, forward_step, state)
 
     logits = affine(
-        values[depth - 1], draws.readout, draws.readout_bias, weight_scale[depth], bias_scale[depth]
+        dtype,
+        values[depth - 1],
+        draws.readout,
+        draws.readout_bias,
+        weight_scale[depth],
+        bias_scale[depth],
     ).astype(jnp.float32)
     log_likelihood = jax.nn.log_softmax(logits)
     classes = jax.nn.one_hot(labels, logits.shape[1])
@@ -127,7 +121,7 @@ def _measure(
         out = _record(out, index, {"weight_gradient_norm": norm, "weight_exponent": norm_exponent})
         if weight_in is None:
             return None, exponent, out
-        return transposed(delta, weight_in, weight_scale[index]), exponent, out
+        return transposed(dtype, delta, weight_in, weight_scale[index]), exponent, out
 
     def backward_step(step, state):
         index = depth - 1 - step
@@ -137,11 +131,11 @@ def _measure(
         values[depth - 1], out["activation_exponent"][depth], delta, exponent
     )
     out = _record(out, depth, {"weight_gradient_norm": norm, "weight_exponent": norm_exponent})
-    delta_a = transposed(delta, draws.readout, weight_scale[depth])
+    delta_a = transposed(dtype, delta, draws.readout, weight_scale[depth])
     # an example's gradients add up to 0 over the classes, so a readout of equal weights passes
     # nothing back; what float32 leaves of that sum is its rounding, not a gradient
     rounding = 4 * jnp.finfo(jnp.float32).eps
-    bound = transposed(jnp.abs(delta), jnp.abs(draws.readout), jnp.abs(weight_scale[depth]))
+    bound = transposed(dtype, jnp.abs(delta), jnp.abs(draws.readout), jnp.abs(weight_scale[depth]))
     delta_a = jnp.where(jnp.abs(delta_a) > rounding * bound, delta_a, 0.0)
     state = lax.fori_loop(0, depth - 1, backward_step, (delta_a, exponent, out))
     _, _, out = backward(0, inputs, None, *state)
@@ -149,6 +143,21 @@ def _measure(
     out["logits_finite"] = logits_finite
     out["weight_norm"] = weight_scale * draws.norm.at[depth].set(draws.norm[MAX_DEPTH])
     return values, before, out
+
+
+def affine(dtype, x, weight, bias, scale, bias_scale):
+    """``x W + b`` with draws and scales apart, which spares making the scaled weights."""
+    bias = (bias_scale @ bias).astype(dtype)
+    if dtype == jnp.float32:
+        return product(scale * x, weight) + bias
+    return product(x, (scale * weight).astype(dtype)) + bias
+
+
+def transposed(dtype, x, weight, scale):
+    """``x W^T``, in float32 whatever the network computes in: its exponent is kept apart."""
+    if dtype == jnp.float32:
+        return product(scale * x, weight.T)
+    return product(x, (scale * weight).astype(dtype).astype(jnp.float32).T)
 
 
 def _layer_measures(a):
@@ -209,21 +218,28 @@ def measure(setting: Setting, batch: Batch) -> dict:
     Returns a dict of NumPy arrays ``[MAX_DEPTH + 1]`` by layer (0 is the input); what lies beyond
     the setting's depth is padding. :func:`initlab.probe` turns them into ``Signals``.
     """
-    examples, features = batch.inputs.shape
-    draws = draws_for(setting, features, batch.classes)
-    shape = (MAX_DEPTH, examples, setting.width)
+    return _run(setting, batch, draws_for(setting, batch.inputs.shape[1], batch.classes))
+
+
+def compile_pass(setting: Setting, batch: Batch) -> None:
+    """Compile the pass for a setting's width and precision, without drawing its weights."""
+    draws = empty_draws(batch.inputs.shape[1], setting.width, batch.classes)
+    _run(setting.replace(depth=1), batch, draws)
+
+
+def _run(setting: Setting, batch: Batch, draws: Draws) -> dict:
+    shape = (MAX_DEPTH, len(batch), setting.width)
     dtype = jnp.dtype(setting.dtype)
     scratch = _SCRATCH.take((shape, dtype)) or (jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
-    activation = ACTIVATIONS[setting.activation]
     *scratch, out = _measure(
         tuple(ACTIVATIONS.values()),
         dtype,
         *scratch,
         draws,
-        scales_for(setting, features, batch.classes),
+        scales_for(setting, batch.inputs.shape[1], batch.classes),
         np.int32(setting.depth),
         np.int32(ACTIVATIONS.index(setting.activation)),
-        np.asarray(activation.flat_range, np.float32),
+        np.asarray(ACTIVATIONS[setting.activation].flat_range, np.float32),
         batch.inputs,
         batch.labels,
     )

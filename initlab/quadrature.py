@@ -50,7 +50,7 @@ def points() -> np.ndarray:
 
 
 def weights(log_variance) -> np.ndarray:
-    """``w [..., n]`` with ``E[f(sqrt(q) z)] = sum(w * (f(u[0]) + f(u[1])))`` for ``u = points()``."""
+    """``w [..., n]``: ``E[f(sqrt(q) z)] = sum(w * (f(u[0]) + f(u[1])))`` for ``u = points()``."""
     x = _LOG_NODES - np.asarray(log_variance)[..., None] / 2
     w = _STEP / np.sqrt(2 * np.pi) * np.exp(x - np.exp(np.minimum(2 * x, 7.0)) / 2)
     w[..., 0] += 0.5 - w.sum(-1)  # all that is nearer to 0 than the first node
@@ -81,7 +81,7 @@ def _rays():
     length = 0.2 * np.pi * np.cosh(y) * crowd / (1 + crowd) ** 2
     omega = ANGLES[:, None]
     same, opposite = (np.pi - omega) / 2 * share, omega * share
-    sines = np.stack([np.sin(same), np.sin(same + omega), np.sin(opposite), np.sin(omega - opposite)])
+    sines = np.sin(np.stack([same, same + omega, opposite, omega - opposite]))
     weight = np.stack([(np.pi - omega) / 2 * length, omega * length]) / np.pi
     return sines, weight  # [4, angles, rays], [2, angles, rays]
 

@@ -14,7 +14,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def whole_number(name: str, value, lowest: int, highest: int) -> int:
-    """``value`` as an int. TypeError if it is no number, ValueError if not whole or out of range."""
+    """``value`` as an int. TypeError if no number, ValueError if not whole or out of range."""
     allowed = f"{name} must be a whole number from {lowest} to {highest}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{allowed}, not {value!r}")
@@ -34,7 +34,9 @@ def bounded_number(name: str, value, highest: float) -> float:
     if value != value:  # NaN
         raise ValueError(f"{allowed}, not {value!r}")
     if not 0 <= value <= highest:
-        raise ValueError(f"{allowed}, not {value!r}; the nearest is {min(max(value, 0), highest):g}")
+        raise ValueError(
+            f"{allowed}, not {value!r}; the nearest is {min(max(value, 0), highest):g}"
+        )
     return float(value)
 
 

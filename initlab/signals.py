@@ -1,9 +1,10 @@
-"""Signals: what a network's start does to signals and gradients, as a few numbers for each layer."""
+"""Signals: what a start does to signals and gradients, as a few numbers for each layer."""
 
 import dataclasses
 
 import numpy as np
 
+from initlab import details
 from initlab.data import Batch, digits
 from initlab.measures import HISTOGRAM_EDGES
 from initlab.network import measure
@@ -73,6 +74,14 @@ class Signals:
             ratio = learning_rate * self.weight_gradient_norm / self.weight_norm
         return np.where(self.weight_norm > 0, ratio, np.nan)
 
+    def jacobian_singular_values(self, example: int = 0) -> np.ndarray:
+        """See :func:`initlab.details.jacobian_singular_values`; measured when asked for."""
+        return details.jacobian_singular_values(self.setting, self.batch, example)
+
+    def neuron_correlation(self) -> np.ndarray:
+        """See :func:`initlab.details.neuron_correlation`; measured when asked for."""
+        return details.neuron_correlation(self.setting, self.batch)
+
     def to_dataset(self):
         """An ``xarray.Dataset`` with the coordinates layer (0 is the input) and weight_layer."""
         import xarray  # slow to import, and only this needs it
@@ -121,7 +130,11 @@ class Signals:
             cells.append(f"{self.input_similarity[layer]:10.3f}")
             yield "  ".join(cells)
         if self.first_overflow is not None:
-            where = "the readout" if self.first_overflow > self.depth else f"layer {self.first_overflow}"
+            where = (
+                "the readout"
+                if self.first_overflow > self.depth
+                else f"layer {self.first_overflow}"
+            )
             yield f"values overflow {self.setting.dtype} at {where}"
 
 

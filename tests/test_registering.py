@@ -26,23 +26,29 @@ def normal(key, shape, dtype):
     return jax.random.normal(key, shape, dtype) / shape[0] ** 0.5
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_registered_pair_is_probed(cleared, dtype):
-    """Source: the plain float64 network with the same function; in bfloat16, 8 bits of it."""
+def test_a_registered_pair_is_probed(cleared):
+    """Source: the plain float64 network with the same function."""
 
     def function(z):
-        return z / (1 + jnp.abs(z)) * np.float32(2.0)  # NumPy's float32 raises bfloat16
+        return z / (1 + jnp.abs(z)) * np.float32(2.0)
 
     initlab.register_activation("mine", function, law="$2z/(1 + |z|)$")
     initlab.register_initializer("ours", normal, variance=lambda fan_in, fan_out: 1 / fan_in)
     assert ACTIVATIONS["mine"].law == "2z/(1 + |z|)"
-    setting = Setting(3, 32, "mine", "ours", gain=1.5, bias_std=0.1, dtype=dtype)
-    batch = initlab.data.digits(64)
+    setting = Setting(3, 16, "mine", "ours", gain=1.5, bias_std=0.1)
+    batch = initlab.data.digits(16)
     signals = initlab.probe(setting, batch)
     expected = plain_measures(initlab.weights(setting), batch.inputs, batch.labels, function)
-    tolerance = 1e-4 if dtype == "float32" else 0.1
     for field in ("activation_variance", "gradient_second_moment", "weight_gradient_norm"):
-        np.testing.assert_allclose(getattr(signals, field), expected[field], rtol=tolerance)
+        np.testing.assert_allclose(getattr(signals, field), expected[field], rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_a_registered_activation_computes_in_the_precision_it_is_given(cleared, dtype):
+    # NumPy's float32 is a type, not only a number, and raises lower precisions
+    entry = initlab.register_activation("mine", lambda z: z * np.float32(2.0))
+    z = jnp.ones(3, dtype)
+    assert entry.function(z).dtype == entry.derivative(z).dtype == dtype
 
 
 def test_a_registered_activation_has_moments(cleared):
@@ -95,7 +101,7 @@ class Fickle:
         (lambda z, slope: z, "f(array of shape (7,)) raised TypeError: "),
         (lambda: 0, "f(array of shape (7,)) raised TypeError: "),
         (np.tanh, "jax.jit(f)(array of shape (21, 5)) raised TracerArrayConversionError: "),
-        (lambda z: z * jnp.ones(7), "jax.jit(f)(array of shape (21, 5)) raised TypeError: "),
+        (lambda z: jnp.stack(list(z)[:7]) * jnp.ones(7), "f)(array of shape (21, 5)) raised "),
         (lambda z: jnp.log(z + 1), "f(-5) returned nan"),
         (lambda z: jnp.where(z == 0, jnp.inf, z), "f(0) returned inf"),
         (not_elementwise, "f is not elementwise: for the entry -5 it returned 0 when called"),
@@ -193,13 +199,13 @@ def test_a_variance_is_a_function(cleared):
         initlab.register_initializer("mine", normal, variance=0.1)
 
 
-@pytest.mark.parametrize("draw", [jax.random.normal, jax.random.rademacher, jax.random.t])
+@pytest.mark.parametrize("draw", [jax.random.rademacher, jax.random.laplace])
 def test_a_right_variance_is_accepted_whatever_the_distribution(cleared, draw):
-    """Source: Student's t with 5 degrees of freedom has variance 5/3, kurtosis 9."""
-    arguments, spread = ((5.0,), 5 / 3) if draw is jax.random.t else ((), 1.0)
+    """Source: textbook variances, 2 for Laplace's distribution, whose kurtosis is 6."""
+    spread = 2.0 if draw is jax.random.laplace else 1.0
 
     def function(key, shape, dtype):
-        return draw(key, *arguments, shape, dtype) / shape[1] ** 0.5
+        return draw(key, shape, dtype) / shape[1] ** 0.5
 
     entry = initlab.register_initializer("mine", function, variance=lambda _, out: spread / out)
     assert entry.scale(Fan(64, 16)) == pytest.approx((spread / 16) ** 0.5)

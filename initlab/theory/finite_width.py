@@ -10,8 +10,9 @@ over a batch too it is averaged over pairs of examples, of which two correlate l
 angle between them. A layer hands a fluctuation of the logarithm on times
 :math:`s = d\ln E[\phi^2] / d\ln q`, which is 1 for relu and near 0 where tanh saturates.
 
-Gradients gain :math:`3 E[\phi'^4] / E[\phi'^2]^2 - 1` a layer, the 3 being a Gaussian's; what a layer
-hands back also depends on the lengths that its own forward pass had.
+Gradients gain :math:`3 E[\phi'^4] / E[\phi'^2]^2 - 1` a layer, the 3 being a Gaussian's; what a
+layer hands back also depends on the lengths that its own forward pass had. Left out is that the
+gradient is not quite independent of the forward pass: for relu it is larger by about 2/n a layer.
 
 Orthogonal weights keep a length exactly. The part of a layer's fluctuation that follows the
 length, its component in :math:`z^2 - 1`, then does not arise: 5 becomes 3 for relu, 2 becomes 0.
@@ -25,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from initlab import quadrature
-from initlab.meanfield import Kernels
+from initlab.theory.kernels import Kernels
 
 _PER_UNIT = 8
 _REACH = quadrature.PAIR_LOG_VARIANCE_REACH
@@ -72,7 +73,8 @@ class Network(NamedTuple):
     pair_share: np.ndarray  # [P] of all pairs, each example with itself included
     #: [P] squared cosine between two examples' gradients at the readout
     gradient_similarity: np.ndarray
-    boundary_rate: float  # of ln(gradient at the readout) by ln q
+    readout_rate: float  # of ln(squared gradient at the readout) by ln q
+    readout_variance: float  # of that logarithm, over networks
     #: [L + 1] share of a length that the weights keep exactly: 0 if independent
     kept_forward: np.ndarray
     kept_backward: np.ndarray
@@ -83,7 +85,7 @@ def log_variances(kernel: Kernels, network: Network):
 
     Of activations ``[L + 1]``, preactivations ``[L]`` and gradients ``[L]``.
     """
-    _, log_q, r, angle, share, similarity, boundary_rate, kept, kept_back = network
+    _, log_q, r, angle, share, similarity, readout_rate, readout_variance, kept, kept_back = network
     depth, n = len(log_q) - 1, network.width
     t = log_q[:depth, None]
     s = np.interp(t, kernel.t, kernel.length_rate)  # [L, 1]
@@ -97,7 +99,8 @@ def log_variances(kernel: Kernels, network: Network):
     above = np.append(through[1:], np.ones((1, angle.shape[1])), axis=0) * similarity
     own_z = (square - taken) @ share / n
     own_a = (values - 1 - taken * s**2) @ share / n
-    own_g = (slopes * (1 + 2 * above) - 1 - 2 * above * kept_back[1:, None] - taken * b**2) @ share / n
+    taken_back = 2 * above * kept_back[1:, None] + taken * b**2
+    own_g = (slopes * (1 + 2 * above) - 1 - taken_back) @ share / n
     own_both = (both - 1 - taken * s * b) @ share / n
 
     s, b = s[:, 0].tolist(), b[:, 0].tolist()
@@ -107,10 +110,11 @@ def log_variances(kernel: Kernels, network: Network):
     before = np.array(forward[:depth])
 
     # what the gradient of every layer below gains if ln mean a^2 of layer l is larger by one
-    gain = [boundary_rate * r[depth]]
+    gain = [readout_rate * r[depth]]
     for slope_rate, rate, weight in zip(b[::-1], s[::-1], r[:depth][::-1].tolist(), strict=True):
         gain.append(weight * (slope_rate + rate * gain[-1]))
     gain = np.array(gain[::-1])
     above, below = gain[1:], gain[:-1]
     backward = np.cumsum((own_g + 2 * above * own_both + above**2 * own_a)[::-1])[::-1]
-    return np.array(forward), r[:depth] ** 2 * before + own_z, backward + below**2 * before
+    backward += below**2 * before + readout_variance
+    return np.array(forward), r[:depth] ** 2 * before + own_z, backward

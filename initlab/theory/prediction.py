@@ -1,4 +1,4 @@
-r"""What mean-field theory predicts for a setting, layer by layer, and how far one network may stray.
+r"""What mean-field theory predicts for a setting, layer by layer.
 
 Forward, a batch enters with its own lengths and angles. Backward, the gradient starts at the
 readout, where the logits are Gaussian, and each layer multiplies its second moment by
@@ -15,17 +15,17 @@ from typing import NamedTuple
 import numpy as np
 
 from initlab import quadrature
-from initlab.activations import ACTIVATIONS, Activation
+from initlab.activations import ACTIVATIONS
 from initlab.data import Batch, digits
-from initlab.draws import fans
-from initlab.initializers import INITIALIZERS, Initializer
-from initlab.finite_width import Network, log_variances
-from initlab.meanfield import Kernels, Limits, kernels, limits
+from initlab.initializers import INITIALIZERS
 from initlab.setting import Setting
+from initlab.theory.finite_width import Network, log_variances
+from initlab.theory.fixed_points import Limits, limits
+from initlab.theory.kernels import FAR, Kernels, kernels
+from initlab.theory.premises import Law, given_by, law_of
+from initlab.theory.readout import gradient_similarity, softmax_gradient
 
-_GROUPS = 8
-_PAIR_GROUPS = 12
-_GRAM = 1024  # of a larger batch, as many examples stand for all where pairs are looked at
+_NEAR = np.array([-0.1, 0.0, 0.1])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Prediction:
     activation_log_std: np.ndarray  # [L + 1]
     preactivation_log_std: np.ndarray  # [L]
     gradient_log_std: np.ndarray  # [L]
-    _law: "_Law | None" = dataclasses.field(default=None, repr=False)
+    _law: Law | None = dataclasses.field(default=None, repr=False)
 
     def band(self, field: str, deviations: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
         r"""``(low, high)`` between which the network that is drawn is expected.
@@ -73,9 +73,7 @@ class Prediction:
             raise ValueError(f"deviations must be 0 or more, not {deviations!r}")
         mean, std = getattr(self, field), log_std[field]
         with np.errstate(over="ignore"):
-            return tuple(
-                mean * np.exp(-(std**2) / 2 + side * deviations * std) for side in (-1, 1)
-            )
+            return tuple(mean * np.exp(-(std**2) / 2 + side * deviations * std) for side in (-1, 1))
 
     @functools.cached_property
     def limits(self) -> Limits:
@@ -131,9 +129,9 @@ def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
     if initializer.ensemble == "patterned":
         more = (1, 1, 0, 0, 0, 1, 0, 1, 0, 0)  # than depth, of Prediction's arrays
         return Prediction(setting, *(np.full(depth + extra, np.nan) for extra in more))
-    law = _law(initializer, setting.width, depth, batch.inputs.shape[1], batch.classes)
+    law = law_of(initializer, setting.width, depth, batch.inputs.shape[1], batch.classes)
     kernel = kernels(ACTIVATIONS[setting.activation])
-    table, given = _table(kernel), _given(batch)
+    table, given = _table(kernel), given_by(batch)
     with np.errstate(divide="ignore", over="ignore", under="ignore"):  # logarithms of 0, and back
         log_gain = 2 * np.log(setting.gain)
         log_weight, log_back = law.log_weight + log_gain, law.log_back + log_gain  # [L + 1]
@@ -141,114 +139,58 @@ def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
 
         t, log_length = _lengths(table, given, log_weight, log_bias)  # [L + 1, B] each
         log_q, log_a = _log_mean(t, given.share), _log_mean(log_length, given.share)  # [L + 1]
-        from_weights = np.exp(log_weight + log_a - log_q)  # [L + 1] share of q; biases have the rest
+        # [L + 1] share of q; the biases have the rest
+        from_weights = np.exp(log_weight + log_a - log_q)
         angle, similarity = _angles(table, given, log_q, from_weights)  # [L + 1, P], [L + 1]
         # relative to the root mean square: so that no square overflows
         relative = np.interp(t[:-1], kernel.t, kernel.relative_mean)  # [L, B]
         mean = (relative * np.exp((log_length[1:] - log_a[1:, None]) / 2)) @ given.share
 
-        boundary = _readout_gradient(batch.classes)
+        readout = softmax_gradient(batch.classes)
         log_slope = np.interp(t[:-1], table.t, table.log_slope)  # [L, B]
         log_gradient = np.cumsum((log_back[1:, None] + log_slope)[::-1], axis=0)[::-1]
-        log_gradient += np.interp(t[-1], *boundary)
+        log_gradient += np.interp(t[-1], readout.t, readout.log_gradient)
         q, second_moment = np.exp(log_q[:-1]), np.exp(log_a)
-        log_chi = log_weight[1:] + np.interp(log_q[:-1], table.t, table.log_slope)
 
+        # [1 + P] pairs of examples: each with itself, then others by angle
+        pair_share = np.append(1, given.pair_share * (given.examples - 1)) / given.examples
+        angle = np.insert(angle, 0, 0.0, axis=1)
+        log_gradients = np.interp(log_q[-1] + _NEAR, readout.t, readout.log_gradient)
         log_variance = log_variances(
             kernel,
             Network(
                 width=setting.width,
                 log_q=log_q,
                 from_weights=from_weights,
-                angle=np.insert(angle[:-1], 0, 0.0, axis=1),
-                pair_share=np.append(1, given.pair_share * (given.examples - 1)) / given.examples,
-                gradient_similarity=_readout_similarity(boundary, log_q[-1], angle[-1], given, batch.classes),
-                boundary_rate=np.diff(np.interp(log_q[-1] + [-0.1, 0.1], *boundary))[0] / 0.2,
+                angle=angle[:-1],
+                pair_share=pair_share,
+                gradient_similarity=gradient_similarity(
+                    log_gradients[1], angle[-1], given.same_class, batch.classes
+                ),
+                readout_rate=(log_gradients[2] - log_gradients[0]) / (_NEAR[2] - _NEAR[0]),
+                readout_variance=np.interp(log_q[-1], readout.t, readout.variance)
+                * (np.cos(angle[-1]) ** 2 @ pair_share),
                 kept_forward=law.kept_forward,
                 kept_backward=law.kept_backward,
             ),
         )
+        activation_log_std, preactivation_log_std, gradient_log_std = (
+            np.sqrt(np.maximum(variance, 0)) for variance in log_variance
+        )
         return Prediction(
-            setting,
-            second_moment,
-            np.append(given.variance, second_moment[1:] * (1 - mean**2)),
-            q,
-            q,
-            np.exp(log_gradient) @ given.share,
-            similarity,
-            np.exp(log_chi),
-            *(np.sqrt(x) for x in log_variance),
+            setting=setting,
+            activation_second_moment=second_moment,
+            activation_variance=np.append(given.variance, second_moment[1:] * (1 - mean**2)),
+            preactivation_second_moment=q,
+            preactivation_variance=q,
+            gradient_second_moment=np.exp(log_gradient) @ given.share,
+            input_similarity=similarity,
+            chi_1=np.exp(log_weight[1:] + np.interp(log_q[:-1], table.t, table.log_slope)),
+            activation_log_std=activation_log_std,
+            preactivation_log_std=preactivation_log_std,
+            gradient_log_std=gradient_log_std,
             _law=law,
         )
-
-
-class _Law(NamedTuple):
-    """What an initializer means for each of the ``L + 1`` weight matrices, at gain 1."""
-
-    log_weight: np.ndarray  # ln of the weights' variance times fan_in
-    log_back: np.ndarray  # ln of the weights' variance times fan_out
-    own_bias: np.ndarray  # variance of the biases that belong to the start
-    kept_forward: np.ndarray  # share of a length that the weights keep exactly
-    kept_backward: np.ndarray
-    #: between hidden layers: variance times fan_in, and of the biases; None if layers differ
-    hidden: tuple[float, float] | None
-
-
-@functools.lru_cache(maxsize=256)
-def _law(initializer: Initializer, width, depth, features, classes) -> _Law:
-    layers = fans(Setting(depth=depth, width=width), features, classes)
-    fan_in, fan_out = (np.array([fan[side] for fan in layers], float) for side in (0, 1))
-    variance = np.array([initializer.scale(fan) for fan in layers], float) ** 2
-    own_bias = np.array([initializer.bias_scale(fan) for fan in layers], float) ** 2
-    kept = np.zeros((2, depth + 1))
-    square = [fan._replace(fan_in=width, fan_out=width) for fan in layers[:depth]]
-    hidden = {(width * initializer.scale(fan) ** 2, initializer.bias_scale(fan) ** 2) for fan in square}
-    if initializer.ensemble == "orthogonal":  # the shorter of rows and columns have length 1
-        variance /= np.maximum(fan_in, fan_out)
-        hidden = {(weight / width, bias) for weight, bias in hidden}
-        kept = np.minimum(1, [fan_out / fan_in, fan_in / fan_out])
-    with np.errstate(divide="ignore"):
-        log_weight, log_back = np.log(variance * fan_in), np.log(variance * fan_out)
-    return _Law(log_weight, log_back, own_bias, *kept, hidden.pop() if len(hidden) == 1 else None)
-
-
-class _Given(NamedTuple):
-    """What theory needs to know of a batch."""
-
-    length: np.ndarray  # [B] mean of x^2, ascending, in groups of as many examples
-    share: np.ndarray  # [B] of the batch in each group
-    variance: float
-    angle: np.ndarray  # [P] between two different examples
-    pair_share: np.ndarray  # [P] of all pairs of different examples
-    same_class: float  # share of all pairs of different examples
-    examples: int
-
-
-@functools.lru_cache(maxsize=8)
-def _given(batch: Batch) -> _Given:
-    x = batch.inputs.astype(np.float64)
-    groups = np.array_split(np.sort((x**2).mean(1)), min(_GROUPS, len(x)))
-    length, share = [group.mean() for group in groups], [len(group) / len(x) for group in groups]
-    some = np.linspace(0, len(x) - 1, min(len(x), _GRAM)).astype(int)
-    x, labels = x[some], batch.labels[some]
-    norm = np.linalg.norm(x, axis=1, keepdims=True)
-    unit = x / np.where(norm > 0, norm, 1)
-    pairs = np.triu_indices(len(x), 1)
-    silent = norm[:, 0] == 0  # rows of zeros are like each other and unlike all else
-    cosine = np.clip((unit @ unit.T + np.outer(silent, silent))[pairs], -1, 1)
-    same_class = (labels[:, None] == labels)[pairs]
-    if not len(cosine):  # one example has no pair; one of weight 0 keeps the shapes
-        cosine, same_class = np.ones(1), np.ones(1)
-    cosines = np.array_split(np.sort(cosine), min(_PAIR_GROUPS, len(cosine)))
-    return _Given(
-        length=np.array(length),
-        share=np.array(share),
-        variance=float(batch.inputs.astype(np.float64).var()),
-        angle=np.arccos([group.mean() for group in cosines]),
-        pair_share=np.array([len(group) for group in cosines]) / len(cosine),
-        same_class=float(same_class.mean()),
-        examples=len(batch),
-    )
 
 
 class _Table(NamedTuple):
@@ -264,7 +206,7 @@ class _Table(NamedTuple):
 
 @functools.lru_cache(maxsize=32)
 def _table(kernel: Kernels) -> _Table:
-    t = np.concatenate([[-1e4], np.arange(-60, -25, 1 / 16), np.arange(-25, 25, 1 / 256)])
+    t = np.concatenate([[-FAR], np.arange(-60, -25, 1 / 16), np.arange(-25, 25, 1 / 256)])
     t = np.append(t, -t[t < -25][::-1])
     reach = quadrature.PAIR_LOG_VARIANCE_REACH
     pair_t = np.linspace(-reach, reach, 641)
@@ -281,7 +223,7 @@ def _lengths(table, given, log_weight, log_bias):
         log_length[layer] = feeding
         t[layer] = here = np.logaddexp(feeding + weight, bias)
         feeding = np.interp(here, table.t, table.log_length)
-    return np.clip(t, -1e4, 1e4), np.clip(log_length, -1e4, 1e4)
+    return np.clip(t, -FAR, FAR), np.clip(log_length, -FAR, FAR)
 
 
 def _log_mean(logs, share):
@@ -307,45 +249,3 @@ def _angles(table, given, log_q, from_weights):
         here = np.interp(here, table.angle, rows[layer])
     similarity = np.cos(feeding) @ given.pair_share
     return angles, similarity if given.examples > 1 else np.full(len(similarity), np.nan)
-
-
-@functools.cache
-def _readout_gradient(classes: int) -> tuple[np.ndarray, np.ndarray]:
-    r"""``(ln q [points], ln g [points])``: squared gradient at a logit, for Gaussian logits.
-
-    With K independent logits and any label, it is
-    :math:`g = E[(p - y)^2] = (1 + S - 2/K) / K` with :math:`S = E[\sum_k p_k^2]`. As
-    :math:`a^{-2} = \int_0^\infty s\,e^{-sa}\,ds`, for :math:`s = e^y` the K logits part:
-
-    .. math:: S = K \int E[e^{2(y+z)} e^{-e^{y+z}}]\,E[e^{-e^{y+z}}]^{K-1}\,dy, \qquad
-              z \sim N(0, q)
-    """
-    t = np.arange(-10, 4.1, 0.25)
-    z = np.arange(-7, 7.01, 1 / 16)
-    weight = np.exp(-(z**2) / 2)
-    weight /= weight.sum()
-    y = np.arange(-90, 60, 0.2)[:, None]  # the widest is 7 deviations of q = 55
-    concentration = []
-    for deviation in np.exp(t / 2):
-        power = np.exp(np.minimum(y + deviation * z, 30))
-        alone = np.exp(-power)
-        integrand = ((power**2 * alone) @ weight) * (alone @ weight) ** (classes - 1)
-        concentration.append(classes * 0.2 * integrand.sum())
-    # beyond, two logits near the largest become rare like 1 / sqrt(q)
-    rest = 1 - np.array(concentration)
-    t, rest = np.append(t, t[-1] + [10, 20]), np.append(rest, rest[-1] * np.exp([-5, -10]))
-    with np.errstate(divide="ignore"):  # of one class there is nothing to learn
-        return t, np.log(np.maximum(2 - rest - 2 / classes, 0) / classes)
-
-
-def _readout_similarity(boundary, log_q, angle, given, classes) -> np.ndarray:
-    """``[1 + P]``: squared cosine between two examples' gradients at the readout.
-
-    Of an example with itself first. Probabilities of two examples agree as their logits do, and
-    labels are taken to be independent of the inputs' angle.
-    """
-    length = max(np.exp(np.interp(log_q, *boundary)) * classes, 1e-300)  # 1 + S - 2/K
-    alike = 1 / classes + (length - 1 + 1 / classes) * np.cos(angle)
-    same, different = (alike + 1 - 2 / classes) / length, (alike - 2 / classes) / length
-    mean = given.same_class * same**2 + (1 - given.same_class) * different**2
-    return np.append(1, np.minimum(mean, 1))

@@ -1,0 +1,85 @@
+"""What is measured on demand only: a layer's neurons one against the other, and the Jacobian."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from initlab.activations import ACTIVATIONS
+from initlab.data import Batch
+from initlab.draws import Draws, Scales, draws_for, scales_for
+from initlab.measures import normalized, product
+from initlab.network import affine
+from initlab.setting import Setting
+
+
+@functools.partial(jax.jit, static_argnames=("activations", "dtype"))
+def _follow(activations, dtype, draws: Draws, scales: Scales, depth, activation, inputs, example):
+    """The last hidden layer's activations ``[B, n]``, and how they follow the input there.
+
+    The second is ``d a / d x`` of one example, ``[features, n]``, times a power of two; its
+    exponent is the third.
+    """
+    phi = functools.partial(lax.switch, activation, [entry.function for entry in activations])
+    slope = functools.partial(lax.switch, activation, [entry.derivative for entry in activations])
+
+    def layer(index, x, jacobian, exponent, weight):
+        scale = scales.weight[index]
+        z = affine(dtype, x, weight, draws.bias[index], scale, scales.bias[index])
+        jacobian = product(scale * jacobian, weight) * slope(z[example]).astype(jnp.float32)
+        jacobian, shift, _ = normalized(jacobian)
+        return phi(z), jacobian, exponent + shift
+
+    state = layer(0, inputs.astype(dtype), jnp.eye(inputs.shape[1]), 0, draws.first)
+    return lax.fori_loop(
+        1, depth, lambda index, state: layer(index, *state, draws.hidden[index - 1]), state
+    )
+
+
+def follow(setting: Setting, batch: Batch, example: int = 0):
+    """Last hidden activations ``[B, n]``, Jacobian ``[features, n]`` and its exponent, as NumPy."""
+    features = batch.inputs.shape[1]
+    return jax.device_get(
+        _follow(
+            tuple(ACTIVATIONS.values()),
+            jnp.dtype(setting.dtype),
+            draws_for(setting, features, batch.classes),
+            scales_for(setting, features, batch.classes),
+            np.int32(setting.depth),
+            np.int32(ACTIVATIONS.index(setting.activation)),
+            batch.inputs,
+            np.int32(example),
+        )
+    )
+
+
+def jacobian_singular_values(setting: Setting, batch: Batch, example: int = 0) -> np.ndarray:
+    """Singular values of ``d a / d x`` at one example, largest first, ``[min(features, width)]``.
+
+    ``a`` is the last hidden layer's activation and ``x`` the input. All equal to 1 is dynamical
+    isometry (Saxe, McClelland & Ganguli 2014). Values under 1e-6 of the largest are rounding.
+    """
+    _, jacobian, exponent = follow(setting, batch, example)
+    if not np.isfinite(jacobian).all():
+        return np.full(min(jacobian.shape), np.nan)
+    values = np.linalg.svd(jacobian.astype(np.float64), compute_uv=False)
+    return np.ldexp(values, int(exponent))
+
+
+def neuron_correlation(setting: Setting, batch: Batch) -> np.ndarray:
+    """Correlation over the batch of every two neurons of the last hidden layer, ``[n, n]``.
+
+    Neurons that never move are like each other, and unlike all that do. NaN after an overflow.
+    """
+    activations = follow(setting, batch)[0].astype(np.float64)
+    if not np.isfinite(activations).all():
+        return np.full((setting.width, setting.width), np.nan)
+    center = activations.mean(axis=0)
+    moved = activations - center
+    length = np.sqrt((moved**2).sum(axis=0))
+    # what float32 rounds off a value that stays the same is no movement
+    still = length <= 4 * np.finfo(np.float32).eps * np.abs(center) * np.sqrt(len(moved))
+    moved = np.where(still, 0.0, moved / np.where(still, 1.0, length))
+    return np.clip(moved.T @ moved, -1.0, 1.0) + np.outer(still, still)
