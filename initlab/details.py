@@ -14,6 +14,9 @@ from initlab.measures import normalized, product
 from initlab.network import affine
 from initlab.setting import Setting
 
+#: Eight roundings of float32, relative to a Jacobian's largest singular value.
+LOST_TO_ROUNDING = 1e-6
+
 
 @functools.partial(jax.jit, static_argnames=("activations", "dtype"))
 def _follow(activations, dtype, draws: Draws, scales: Scales, depth, activation, inputs, example):
@@ -59,12 +62,14 @@ def jacobian_singular_values(setting: Setting, batch: Batch, example: int = 0) -
     """Singular values of ``d a / d x`` at one example, largest first, ``[min(features, width)]``.
 
     ``a`` is the last hidden layer's activation and ``x`` the input. All equal to 1 is dynamical
-    isometry (Saxe, McClelland & Ganguli 2014). Values under 1e-6 of the largest are rounding.
+    isometry (Saxe, McClelland & Ganguli 2014). Values under 1e-6 of the largest are NaN: float32
+    has rounded them away. All are NaN after an overflow.
     """
     _, jacobian, exponent = follow(setting, batch, example)
     if not np.isfinite(jacobian).all():
         return np.full(min(jacobian.shape), np.nan)
     values = np.linalg.svd(jacobian.astype(np.float64), compute_uv=False)
+    values[values < LOST_TO_ROUNDING * values[0]] = np.nan
     return np.ldexp(values, int(exponent))
 
 

@@ -366,7 +366,7 @@ PANELS = {
     "units": LayerPanel(
         "Flat slopes, dead units",
         "share",
-        (-0.02, 1.12),
+        (-0.02, 1.3),
         (0, 0.25, 0.5, 0.75, 1),
         (
             Series("flat", "saturated_fraction", "red"),
@@ -374,7 +374,7 @@ PANELS = {
         ),
         logarithmic=False,
         plain_ticks=True,
-        legend="center right",
+        legend="upper left",
     ),
     "histogram": ImagePanel(
         "Activations, layer by layer",

@@ -6,6 +6,7 @@ the figure anew, and curves on axes that stay can be compared.
 """
 
 import io
+import math
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,6 +20,7 @@ from initlab.signals import Signals
 
 DPI = 96
 PANEL_INCHES = (3.45, 3.3)
+COLUMNS = 3  # panels in a row
 
 
 class Picture:
@@ -50,17 +52,18 @@ class Picture:
         if not panels:
             raise ValueError(f"a picture needs a panel. Known are: {', '.join(PANELS)}")
         self.panels, self.layers, self.theme_name = tuple(panels), layers, theme
+        rows = math.ceil(len(panels) / COLUMNS)
+        columns = min(len(panels), COLUMNS)
         width, height = PANEL_INCHES
         # a Figure of its own: pyplot would keep it alive and show it again
-        self.figure = Figure((width * len(panels), height), dpi=dpi)
+        self.figure = Figure((width * columns, height * rows), dpi=dpi)
         FigureCanvasAgg(self.figure)
+        places = self.figure.add_gridspec(rows, columns)
         self._parts = [
-            self._build(axes, name)
-            for axes, name in zip(
-                self.figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-            )
+            self._build(self.figure.add_subplot(place), name)
+            for place, name in zip(places, panels, strict=False)  # a row may stay unfilled
         ]
-        self.figure.tight_layout(w_pad=1.5)
+        self.figure.tight_layout(w_pad=1.5, h_pad=1.5)
         self._moving = [artist for part in self._parts for artist in part.moving]
         self._background = None
 

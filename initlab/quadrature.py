@@ -9,7 +9,7 @@ is smooth, each sign by itself, and the trapezoidal rule converges exponentially
 
 So a function is sampled once, on a grid of ``rho``; another variance ``q`` only slides the
 weights. Two correlated Gaussians are treated alike along each ray of the plane, between the rays
-where one of them changes its sign. A kink elsewhere than at 0 costs digits: three are left.
+where one of them changes its sign. A kink elsewhere than at 0 costs digits: two or three are left.
 """
 
 import functools
@@ -51,8 +51,11 @@ def points() -> np.ndarray:
 
 def weights(log_variance) -> np.ndarray:
     """``w [..., n]``: ``E[f(sqrt(q) z)] = sum(w * (f(u[0]) + f(u[1])))`` for ``u = points()``."""
-    x = _LOG_NODES - np.asarray(log_variance)[..., None] / 2
-    w = _STEP / np.sqrt(2 * np.pi) * np.exp(x - np.exp(np.minimum(2 * x, 7.0)) / 2)
+    return _weights(_LOG_NODES - np.asarray(log_variance)[..., None] / 2, _STEP)
+
+
+def _weights(x, step):
+    w = step / np.sqrt(2 * np.pi) * np.exp(x - np.exp(np.minimum(2 * x, 7.0)) / 2)
     w[..., 0] += 0.5 - w.sum(-1)  # all that is nearer to 0 than the first node
     return w
 
@@ -60,10 +63,15 @@ def weights(log_variance) -> np.ndarray:
 def gaussian_mean(function, variance=1.0) -> float:
     """``E[f(sqrt(variance) z)]`` for standard normal z, of an elementwise JAX function.
 
+    On a finer grid than the tables, so that a kink away from 0 leaves five digits.
+
     >>> round(gaussian_mean(lambda z: z**2, variance=4.0), 12)
     4.0
     """
-    return float(weights(np.log(variance)) @ sample([function], points()).sum((0, 1)))
+    step = _STEP / 32
+    x = np.arange(-40, 2.8, step)
+    u = np.sqrt(variance) * np.exp(x)
+    return float(sample([function], np.stack([-u, u])).sum((0, 1)) @ _weights(x, step))
 
 
 @functools.cache

@@ -41,7 +41,7 @@ class Signals:
     weight_gradient_norm: np.ndarray
     #: [depth + 1] Frobenius norm of the weights themselves
     weight_norm: np.ndarray
-    #: [depth] share of preactivations where the activation is flat: slope under 1% of its largest
+    #: [depth] share of preactivations in a flat tail: slope under 1% of its largest from there on
     saturated_fraction: np.ndarray
     #: [depth] share of units whose slope is exactly 0 for every example
     dead_fraction: np.ndarray
@@ -86,7 +86,7 @@ class Signals:
         """An ``xarray.Dataset`` with the coordinates layer (0 is the input) and weight_layer."""
         import xarray  # slow to import, and only this needs it
 
-        depth = self.depth
+        depth, fine = self.depth, self.first_overflow is None
         layers = {depth + 1: "layer", depth: "hidden_layer"}
         variables = {}
         for name in LAYER_FIELDS:
@@ -103,7 +103,8 @@ class Signals:
                 "bin": (self.histogram_edges[1:] + self.histogram_edges[:-1]) / 2,
             },
             attrs=dataclasses.asdict(self.setting)
-            | {"loss": self.loss, "first_overflow": self.first_overflow or 0},
+            # files know no None, and layer 0 may overflow, too
+            | {"loss": self.loss, "first_overflow": -1 if fine else self.first_overflow},
         )
 
     def __str__(self):

@@ -216,7 +216,7 @@ def phase_diagram(activation, weight_variances, bias_variances) -> PhaseDiagram:
     Source: Poole et al. 2016, figure 1. Raises ValueError for a negative argument.
 
     >>> phase_diagram("tanh", [0.5, 3.0], [0.05]).chi_1.round(3).ravel().tolist()
-    [0.432, 1.261]
+    [0.432, 1.209]
     """
     weight_variances, bias_variances = checked(
         weight_variances=weight_variances, bias_variances=bias_variances

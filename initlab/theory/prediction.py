@@ -165,7 +165,7 @@ def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
                 angle=angle[:-1],
                 pair_share=pair_share,
                 gradient_similarity=gradient_similarity(
-                    log_gradients[1], angle[-1], given.same_class, batch.classes
+                    log_gradients[1], angle[-1], np.append(True, given.same_class), batch.classes
                 ),
                 readout_rate=(log_gradients[2] - log_gradients[0]) / (_NEAR[2] - _NEAR[0]),
                 readout_variance=np.interp(log_q[-1], readout.t, readout.variance)

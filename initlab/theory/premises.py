@@ -14,7 +14,7 @@ from initlab.initializers import Initializer
 from initlab.setting import Setting
 
 _GROUPS = 8
-_PAIR_GROUPS = 12
+_PAIR_GROUPS = 9  # of two classes, and a third as many of one class
 _GRAM = 1024  # of a larger batch, as many examples stand for all where pairs are looked at
 
 
@@ -55,9 +55,9 @@ class Given(NamedTuple):
     length: np.ndarray  # [B] mean of x^2, ascending, in groups of as many examples
     share: np.ndarray  # [B] of the batch in each group
     variance: float
-    angle: np.ndarray  # [P] between two different examples
+    angle: np.ndarray  # [P] between two different examples, in groups of one class or of two
     pair_share: np.ndarray  # [P] of all pairs of different examples
-    same_class: float  # share of all pairs of different examples
+    same_class: np.ndarray  # [P] whether the two have one label
     examples: int
 
 
@@ -74,16 +74,21 @@ def given_by(batch: Batch) -> Given:
     pairs = np.triu_indices(len(x), 1)
     silent = norm[:, 0] == 0  # rows of zeros are like each other and unlike all else
     cosine = np.clip((unit @ unit.T + np.outer(silent, silent))[pairs], -1, 1)
-    same_class = (labels[:, None] == labels)[pairs]
+    same = (labels[:, None] == labels)[pairs]
     if not len(cosine):  # one example has no pair; one of weight 0 keeps the shapes
-        cosine, same_class = np.ones(1), np.ones(1)
-    cosines = np.array_split(np.sort(cosine), min(_PAIR_GROUPS, len(cosine)))
+        cosine, same = np.ones(1), np.ones(1, bool)
+    cosines = [
+        (group, of_one_class)
+        for of_one_class, most in ((True, _PAIR_GROUPS // 3), (False, _PAIR_GROUPS))
+        for group in np.array_split(np.sort(cosine[same == of_one_class]), most)
+        if len(group)
+    ]
     return Given(
         length=np.array(length),
         share=np.array(share),
         variance=float(batch.inputs.astype(np.float64).var()),
-        angle=np.arccos([group.mean() for group in cosines]),
-        pair_share=np.array([len(group) for group in cosines]) / len(cosine),
-        same_class=float(same_class.mean()),
+        angle=np.arccos([group.mean() for group, _ in cosines]),
+        pair_share=np.array([len(group) for group, _ in cosines]) / len(cosine),
+        same_class=np.array([of_one_class for _, of_one_class in cosines]),
         examples=len(batch),
     )

@@ -53,16 +53,13 @@ def softmax_gradient(classes: int) -> SoftmaxGradient:
 
 
 def gradient_similarity(log_gradient, angle, same_class, classes) -> np.ndarray:
-    """``[1 + P]``: squared cosine between two examples' gradients at the readout.
+    """``[P]``: squared cosine between two examples' gradients at the readout.
 
-    Of an example with itself first. Probabilities of two examples agree as their logits do, and
-    labels are taken to be independent of the inputs' angle.
+    ``angle [P]`` is that of their logits: probabilities agree as logits do. Labels do or do not,
+    by ``same_class [P]``.
     """
     if classes == 1:
         return np.ones(len(angle))
     length = np.exp(log_gradient) * classes  # 1 + S - 2/K
     alike = 1 / classes + (length - 1 + 1 / classes) * np.cos(angle)
-    same, different = (alike + 1 - 2 / classes) / length, (alike - 2 / classes) / length
-    mean = same_class * same**2 + (1 - same_class) * different**2
-    mean[0] = 1
-    return np.minimum(mean, 1)
+    return np.minimum(((alike + same_class - 2 / classes) / length) ** 2, 1)
