@@ -157,3 +157,14 @@ for _entry in (
     ),
 ):
     ACTIVATIONS.add(_entry)
+_OWN = tuple(ACTIVATIONS.values())
+
+
+def branches(name: str) -> tuple[tuple[Activation, ...], int]:
+    """The activations that are compiled into one program with this one, and its place among them.
+
+    The catalogue's own share one. One that a reader registered gets its own: that way it costs
+    nobody else a compilation, and an error in it stays with it.
+    """
+    chosen = ACTIVATIONS[name]
+    return (_OWN, _OWN.index(chosen)) if chosen in _OWN else ((chosen,), 0)

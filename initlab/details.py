@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from initlab.activations import ACTIVATIONS
+from initlab.activations import branches
 from initlab.data import Batch
 from initlab.draws import Draws, Scales, draws_for, scales_for
 from initlab.measures import normalized, product
@@ -44,14 +44,15 @@ def _follow(activations, dtype, draws: Draws, scales: Scales, depth, activation,
 def follow(setting: Setting, batch: Batch, example: int = 0):
     """Last hidden activations ``[B, n]``, Jacobian ``[features, n]`` and its exponent, as NumPy."""
     features = batch.inputs.shape[1]
+    activations, chosen = branches(setting.activation)
     return jax.device_get(
         _follow(
-            tuple(ACTIVATIONS.values()),
+            activations,
             jnp.dtype(setting.dtype),
             draws_for(setting, features, batch.classes),
             scales_for(setting, features, batch.classes),
             np.int32(setting.depth),
-            np.int32(ACTIVATIONS.index(setting.activation)),
+            np.int32(chosen),
             batch.inputs,
             np.int32(example),
         )

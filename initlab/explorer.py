@@ -9,7 +9,7 @@ import ipywidgets
 from IPython.display import display
 
 from initlab import controls as control_widgets
-from initlab.activations import ACTIVATIONS
+from initlab.activations import ACTIVATIONS, branches
 from initlab.catalogue import nearest
 from initlab.controls import CONTROLS, DEFAULT_CONTROLS, check_range, explanation
 from initlab.data import Batch, digits
@@ -244,7 +244,8 @@ class Explorer(ipywidgets.VBox):
             sizes = features, width, classes
             yield (draw, *sizes), lambda draw=draw, sizes=sizes: compile_draws(draw, *sizes)
         setting = self.setting.replace(width=width)
-        shape = (width, setting.dtype, self.batch.inputs.shape, classes, tuple(ACTIVATIONS))
+        activations, _ = branches(setting.activation)
+        shape = (width, setting.dtype, self.batch.inputs.shape, classes, activations)
         yield shape, lambda: compile_pass(setting, self.batch)
 
     def _warm_up_when_idle(self) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from initlab import measures
-from initlab.activations import ACTIVATIONS
+from initlab.activations import branches
 from initlab.data import Batch
 from initlab.draws import Draws, Kept, Scales, draws_for, empty_draws, scales_for
 from initlab.measures import mean, normalized, power_of_two, product
@@ -140,7 +140,8 @@ def _measure(
     state = lax.fori_loop(0, depth - 1, backward_step, (delta_a, exponent, out))
     _, _, out = backward(0, inputs, None, *state)
     out["loss"] = -jnp.mean(jnp.sum(log_likelihood * classes, axis=1))
-    out["logits_finite"] = logits_finite
+    # minus infinity alone would leave the gradient finite
+    out["logits_finite"] = logits_finite & jnp.all(jnp.isfinite(logits))
     out["weight_norm"] = weight_scale * draws.norm.at[depth].set(draws.norm[MAX_DEPTH])
     return values, before, out
 
@@ -228,18 +229,19 @@ def compile_pass(setting: Setting, batch: Batch) -> None:
 
 
 def _run(setting: Setting, batch: Batch, draws: Draws) -> dict:
+    activations, chosen = branches(setting.activation)
     shape = (MAX_DEPTH, len(batch), setting.width)
     dtype = jnp.dtype(setting.dtype)
     scratch = _SCRATCH.take((shape, dtype)) or (jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
     *scratch, out = _measure(
-        tuple(ACTIVATIONS.values()),
+        activations,
         dtype,
         *scratch,
         draws,
         scales_for(setting, batch.inputs.shape[1], batch.classes),
         np.int32(setting.depth),
-        np.int32(ACTIVATIONS.index(setting.activation)),
-        np.asarray(ACTIVATIONS[setting.activation].flat_range, np.float32),
+        np.int32(chosen),
+        np.asarray(activations[chosen].flat_range, np.float32),
         batch.inputs,
         batch.labels,
     )

@@ -19,7 +19,7 @@ from initlab.setting import MAX_DEPTH
 from initlab.signals import Signals
 
 DPI = 96
-PANEL_INCHES = (3.45, 3.3)
+PANEL_INCHES = (3.5, 3.25)  # whole pixels at any multiple of DPI
 COLUMNS = 3  # panels in a row
 
 
@@ -30,7 +30,7 @@ class Picture:
       panels: names of the panels, in order; see ``initlab.panels.PANELS``.
       layers: the last layer on the x axis.
       theme: "light" or "dark".
-      dpi: dots an inch; a panel is 3.45 by 3.3 inches.
+      dpi: dots an inch; a panel is 3.5 by 3.25 inches.
     """
 
     def __init__(

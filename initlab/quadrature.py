@@ -21,7 +21,7 @@ _STEP = 1 / 8  # of rho; the rule's relative error is exp(-pi^2 / (2 step)) = 7e
 _LOG_NODES = np.arange(-42, 33, _STEP)
 LOG_VARIANCE_REACH = 60.0  # |ln q| up to which the grid of rho is long enough
 
-_PAIR_LOG_NODES = np.arange(-21, 12.6, _STEP)
+_PAIR_LOG_NODES = np.arange(-17.5, 12.6, _STEP)
 PAIR_LOG_VARIANCE_REACH = 20.0
 #: angles between two inputs where their kernels are sampled: Chebyshev's points of [0, pi]
 ANGLES = (1 - np.cos(np.pi * np.arange(33) / 32)) * np.pi / 2
@@ -83,10 +83,11 @@ def _rays():
     ``r (-sin s, sin(omega - s))`` where they differ. Double-exponential nodes crowd at the ends,
     where a saturating function turns.
     """
-    y = np.arange(-3.25, 3.2501, 0.2)
-    crowd = np.exp(np.pi * np.sinh(y))
+    step = 0.16
+    y = np.arange(-3.4, 3.4, step)
+    crowd = np.exp(2.2 * np.sinh(y))
     share = crowd / (1 + crowd)  # of the way from 0 to 1
-    length = 0.2 * np.pi * np.cosh(y) * crowd / (1 + crowd) ** 2
+    length = step * 2.2 * np.cosh(y) * crowd / (1 + crowd) ** 2
     omega = ANGLES[:, None]
     same, opposite = (np.pi - omega) / 2 * share, omega * share
     sines = np.sin(np.stack([same, same + omega, opposite, omega - opposite]))

@@ -138,6 +138,8 @@ def participation_ratio(x) -> float:
 
 def mean_cosine(x) -> float:
     """Mean over pairs of different rows; rows of zeros are alike, and unlike all else."""
+    if len(x) == 1:
+        return np.nan
     length = np.linalg.norm(x, axis=1, keepdims=True)
     unit = np.c_[x / np.where(length > 0, length, 1), length == 0]
     return (unit @ unit.T)[~np.eye(len(x), dtype=bool)].mean()

@@ -136,14 +136,14 @@ def assert_agrees(setting, batch=BATCH):
     for layer, (z, slope) in enumerate(zip(before, plain["slopes"], strict=True)):
         # those that rounding may take over the edge
         error = (OPERATIONS * ROUNDING + chaos) * np.abs(z).max()
-        flat = [((z <= below - e) | (z >= above + e)).mean() for e in (error, -error)]
-        assert flat[0] <= signals.saturated_fraction[layer] <= flat[1]
+        flat = [((z <= below - e) | (z >= above + e)).sum() for e in (error, -error)]
+        assert flat[0] <= round(signals.saturated_fraction[layer] * z.size, 2) <= flat[1]
         # exactly 0 in float64, and no more than a rounding of the steepest slope, 1.76
-        dead = [(np.abs(slope) <= e).all(axis=0).mean() for e in (0.0, 2 * ROUNDING)]
+        dead = [(np.abs(slope) <= e).all(axis=0).sum() for e in (0.0, 2 * ROUNDING)]
         if setting.activation in ("relu", "leaky_relu"):
-            near = (np.abs(z) <= error).any(axis=0).mean()
+            near = (np.abs(z) <= error).any(axis=0).sum()
             dead = [dead[0] - near, dead[1] + near]
-        assert dead[0] <= signals.dead_fraction[layer] <= dead[1]
+        assert dead[0] <= round(signals.dead_fraction[layer] * z.shape[1], 2) <= dead[1]
         if setting.initializer not in ("zeros", "constant"):
             low, high = (
                 distinct_units(after[layer + 1], gradients[layer], SAME_NEURON * factor)
@@ -194,7 +194,9 @@ def test_a_single_example():
 def test_gradients_do_not_underflow(depth):
     """Source: the plain network in float64, which reaches down to 1e-308, float32 to 1e-38.
 
-    Relative errors add up over the layers: ``depth`` times 16 roundings, on both ways.
+    Relative errors add up over the layers: ``depth`` times 16 roundings, on both ways. Signals
+    are those of a float32 network, which holds nothing under 2^-126: from 2^-102 down they lose
+    digits, and with them the gradients of the weights that they feed; these are left out here.
     """
     setting = Setting(depth, WIDTH, "tanh", "glorot_normal", gain=0.01 if depth == 20 else 0.3)
     signals = probe(setting, BATCH)
@@ -203,9 +205,10 @@ def test_gradients_do_not_underflow(depth):
     assert 0 < expected[0] < 1e-74
     tolerance = 4 * depth * OPERATIONS * ROUNDING
     np.testing.assert_allclose(signals.gradient_second_moment, expected, rtol=tolerance)
-    np.testing.assert_allclose(
-        signals.weight_gradient_norm, plain["weight_gradient_norm"], rtol=tolerance
-    )
+    held = np.array([np.abs(x).max() for x in plain["inputs_and_activations"]]) > 2.0**-102
+    assert held.sum() > 10 and not held.all()
+    expected = np.array(plain["weight_gradient_norm"])[held]
+    np.testing.assert_allclose(signals.weight_gradient_norm[held], expected, rtol=tolerance)
 
 
 @pytest.mark.parametrize("activation", [n for n in ACTIVATIONS if ACTIVATIONS[n].zero_at_zero])
@@ -333,14 +336,10 @@ def test_float16_overflows_before_bfloat16_and_float32():
 
 
 def test_overflow_of_the_readout_alone():
-    """Source: arithmetic: logits of 2^127 times 32 units are not finite in float32."""
+    """Source: NumPy's forward pass. Some logits are -inf here, which leaves gradients finite."""
     depth = 18
     signals = probe(Setting(depth, WIDTH, "relu", "he_normal", gain=100.0), BATCH)
-    plain, largest = plain_overflow(signals.setting, BATCH, np.dtype("float32"))
-    if plain is None:  # then go nearer to the edge
-        gain = 100 * (3e38 / largest[-2]) ** (1 / depth) * 0.999
-        signals = probe(signals.setting.replace(gain=gain), BATCH)
-        plain, largest = plain_overflow(signals.setting, BATCH, np.dtype("float32"))
+    plain, _ = plain_overflow(signals.setting, BATCH, np.dtype("float32"))
     assert signals.first_overflow == plain == depth + 1
     assert np.isfinite(signals.activation_variance).all()
     assert np.isnan(signals.gradient_second_moment).all()

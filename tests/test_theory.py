@@ -6,6 +6,7 @@ initlab is on the measuring side.
 
 import dataclasses
 import importlib
+import itertools
 
 import jax
 import numpy as np
@@ -49,7 +50,7 @@ def test_tanh_fixed_points(row):
     assert found.q == pytest.approx(q, abs=1e-6)
     assert found.chi_1 == pytest.approx(chi_1, abs=1e-6)
     assert found.c == pytest.approx(c, abs=1e-6)
-    assert found.xi_gradient == pytest.approx(xi_gradient, rel=1e-4)
+    assert found.xi_gradient == pytest.approx(xi_gradient, rel=4e-4)
     assert found.xi_q == pytest.approx(xi_q, rel=4e-4)
     if xi_c is not None:
         assert found.xi_c == pytest.approx(xi_c, rel=4e-4)
@@ -182,7 +183,7 @@ def expectation(function, q):
     edges = [-12, -3, -1, -0.1, 0, 0.1, 1, 3, 12]
     return sum(
         integrate.quad(integrand, a, b, epsrel=1e-12, epsabs=1e-15)[0]
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in itertools.pairwise(edges)
     )
 
 
@@ -313,6 +314,7 @@ def haar(rng, fan_in, fan_out):
 
 
 def cosine(a):
+    """Mean over pairs of examples."""
     unit = a / np.linalg.norm(a, axis=1, keepdims=True)
     return ((unit.sum(0) ** 2).sum() - len(a)) / (len(a) * (len(a) - 1))
 
@@ -339,7 +341,7 @@ def simulate(setting, batch, seeds) -> Measured:
     for _ in range(seeds):
         a, weights, before = batch.inputs.astype(float), [], []
         square, variance, similarity = [(a**2).mean()], [a.var()], [cosine(a)]
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in itertools.pairwise(sizes):
             if setting.initializer == "orthogonal":
                 weight = haar(rng, fan_in, fan_out)
             else:
@@ -350,13 +352,14 @@ def simulate(setting, batch, seeds) -> Measured:
                 bias_variance += 1 / (3 * fan_in)
             weights.append(setting.gain * weight)
             z = a @ weights[-1] + np.sqrt(bias_variance) * rng.standard_normal(fan_out)
+            if len(weights) > setting.depth:
+                break
             before.append(z)
             a = value(z)
             square.append((a**2).mean())
             variance.append(a.var())
             similarity.append(cosine(a))
-        logits = before.pop()
-        likelihood = np.exp(logits - logits.max(1, keepdims=True))
+        likelihood = np.exp(z - z.max(1, keepdims=True))
         delta = likelihood / likelihood.sum(1, keepdims=True) - target
         gradient = []
         for weight, z in zip(weights[:0:-1], before[::-1], strict=True):
@@ -364,12 +367,12 @@ def simulate(setting, batch, seeds) -> Measured:
             gradient.append((delta**2).mean())
         rows.append(
             (
-                square[:-1],
-                variance[:-1],
+                square,
+                variance,
                 [(z**2).mean() for z in before],
                 [z.var() for z in before],
                 gradient[::-1],
-                similarity[:-1],
+                similarity,
             )
         )
     return Measured(*(np.array(column) for column in zip(*rows, strict=True)))
@@ -380,7 +383,8 @@ POSITIVE = FIELDS[:-1]
 
 
 def spread(prediction, field):
-    return getattr(prediction, field.split("_")[0] + "_log_std")
+    kind = field if field == "activation_variance" else field.split("_")[0]
+    return getattr(prediction, kind + "_log_std")
 
 
 def assert_close(setting, batch, seeds):
@@ -481,29 +485,26 @@ def test_one_input_through_a_wide_relu_network():
 )
 def test_spread_and_band(choice):
     """The scatter of many plain networks, and how many of them the band holds."""
-    setting, seeds = Setting(**{"depth": 6, "width": 128} | choice), 150
-    batch = digits(32)
+    setting, seeds = Setting(**{"depth": 6, "width": 128} | choice), 100
+    batch = digits(96)
     measured, prediction = simulate(setting, batch, seeds), predict(setting, batch)
     for field in POSITIVE:
         sample = getattr(measured, field)[:, -setting.depth :]
         log_std = spread(prediction, field)[-setting.depth :]
-        # 4 standard errors of a standard deviation, and a relative error of order depth / n, of
-        # which the gradient has most (see assert_close); 2e-3 is for spreads that are nearly 0
-        share = 4 / np.sqrt(2 * seeds) + 2 * setting.depth / setting.width
-        difference = np.abs(np.log(sample).std(0) - log_std)
-        variance = field == "activation_variance"  # is taken to spread as the second moment does
-        slack = 0.01 if variance else 2e-3
-        assert (difference <= share * log_std + slack).all(), (
-            field,
-            np.log(sample).std(0),
-            log_std,
-        )
+        # 4 standard errors of a standard deviation, and a relative error of order depth / n
+        share = 4 / np.sqrt(2 * seeds) + setting.depth / setting.width
+        if field == "gradient_second_moment":  # what theory neglects: see assert_close
+            share += 0.15
+        # of order 1/n: a variance lacks the square of its own layer's mean
+        slack = 1 / setting.width
+        measured_std = np.log(sample).std(0)
+        within = np.abs(measured_std - log_std) <= share * log_std + slack
+        assert within.all(), (field, measured_std, log_std)
         low, high = (side[-setting.depth :] for side in prediction.band(field))
-        if (log_std > 2e-3).all() and not variance:
-            inside = ((low <= sample) & (sample <= high)).mean(0)
-            # two deviations hold 95%, and 4 standard errors of that share are 7%; a deviation
-            # that is 10% larger than predicted costs another 2%
-            assert (inside >= 0.86).all(), (field, inside)
+        inside = ((low <= sample) & (sample <= high)).mean(0)[log_std > 0.01]
+        # two deviations hold 95%, and 4 standard errors of that share are 9%; where the scatter
+        # is 25% larger than predicted, they hold 89%
+        assert (inside >= 0.8).all(), (field, inside)
 
 
 def test_linear_orthogonal_networks_do_not_scatter():

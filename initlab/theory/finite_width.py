@@ -27,33 +27,55 @@ import numpy as np
 
 from initlab import quadrature
 from initlab.theory.kernels import Kernels
+from initlab.theory.readout import ReadoutNoise
 
 _PER_UNIT = 8
 _REACH = quadrature.PAIR_LOG_VARIANCE_REACH
 _ANGLES = 65
-_NAMES = ("value^2", "slope^2", "value^2 slope^2", "slope")
+_CENTRED = 1e-5  # share of a second moment below which a variance is lost in rounding
 
 
 @functools.lru_cache(maxsize=32)
 def _pair_table(kernel: Kernels) -> np.ndarray:
-    """``[t, angle, 4]``: means of products over pairs, relative to those of independent ones.
+    """``[t, angle, 5]``: means of products over pairs, relative to those of independent ones.
 
-    Of the squared values, of the squared slopes, of the one and the other; and of the slopes,
-    relative to the mean squared slope.
+    Of the squared values; of the squared deviations from their mean; of the squared slopes; of
+    squared values and squared slopes; and of the slopes, relative to the mean squared slope.
     """
     t = np.arange(-_REACH * _PER_UNIT, _REACH * _PER_UNIT + 1) / _PER_UNIT
-    fine = quadrature.between_angles(np.linspace(0, np.pi, _ANGLES)).T
-    log_length, log_slope = kernel.log_length(t), kernel.log_slope(t)
-    scales = 2 * log_length, 2 * log_slope, log_length + log_slope, log_slope
-    tables = (
-        kernel.pair(name, t) @ fine * np.exp(-scale)[:, None]
-        for name, scale in zip(_NAMES, scales, strict=True)
+    angle = np.linspace(0, np.pi, _ANGLES)
+    fine = quadrature.between_angles(angle).T
+    names = ("value^2", "value^2 value", "value", "slope^2", "value^2 slope^2", "slope")
+    squares, mixed, values, slopes, both, slope = (kernel.pair(name, t) @ fine for name in names)
+    length, slope_length = (np.exp(f(t))[:, None] for f in (kernel.log_length, kernel.log_slope))
+    mean = np.interp(t, kernel.t, kernel.relative_mean)[:, None] * np.sqrt(length)
+    # the product (a - mean)^2 (b - mean)^2, term by term
+    centred = squares - 4 * mean * mixed + 2 * mean**2 * (length + 2 * values) - 3 * mean**4
+    variance = length - mean**2
+    nearly_linear = 1 + 2 * np.cos(angle) ** 2  # what is lost in rounding is a linear function
+    centred = np.where(variance > _CENTRED * length, centred / variance**2, nearly_linear)
+    return np.stack(
+        [
+            squares / length**2,
+            centred,
+            slopes / slope_length**2,
+            both / (length * slope_length),
+            slope / slope_length,
+        ],
+        axis=-1,
     )
-    return np.stack(list(tables), axis=-1)
+
+
+@functools.lru_cache(maxsize=32)
+def _variance_rate(kernel: Kernels) -> np.ndarray:
+    """``[t]``: derivative of ``ln(E[phi^2] - E[phi]^2)`` in ``t``."""
+    centred = np.maximum(1 - kernel.relative_mean**2, np.finfo(float).tiny)
+    rate = np.gradient(kernel.log_length(kernel.t) + np.log(centred), kernel.t)
+    return np.where(centred > _CENTRED, rate, 1.0)
 
 
 def _at(table, t, angle):
-    """Bilinear interpolation: ``t [L, 1]``, ``angle [L, P]`` to ``[4, L, P]``."""
+    """Bilinear interpolation: ``t [L, 1]``, ``angle [L, P]`` to ``[5, L, P]``."""
     x = (np.clip(t, -_REACH, _REACH) + _REACH) * _PER_UNIT
     y = angle * ((_ANGLES - 1) / np.pi)
     i, j = np.minimum(x.astype(int), len(table) - 2), np.minimum(y.astype(int), _ANGLES - 2)
@@ -71,34 +93,34 @@ class Network(NamedTuple):
     from_weights: np.ndarray  # [L + 1] share of q that is not from the biases
     angle: np.ndarray  # [L, P] between preactivations
     pair_share: np.ndarray  # [P] of all pairs, each example with itself included
-    #: [P] squared cosine between two examples' gradients at the readout
-    gradient_similarity: np.ndarray
-    readout_rate: float  # of ln(squared gradient at the readout) by ln q
-    readout_variance: float  # of that logarithm, over networks
+    readout: ReadoutNoise
     #: [L + 1] share of a length that the weights keep exactly: 0 if independent
     kept_forward: np.ndarray
     kept_backward: np.ndarray
 
 
 def log_variances(kernel: Kernels, network: Network):
-    """Variances of the logarithms of three second moments, averaged over the batch.
+    """Variances of the logarithms of four measures of a batch.
 
-    Of activations ``[L + 1]``, preactivations ``[L]`` and gradients ``[L]``.
+    Of the second moment ``[L + 1]`` and the variance ``[L + 1]`` of activations, of preactivations
+    ``[L]`` and of gradients ``[L]``.
     """
-    _, log_q, r, angle, share, similarity, readout_rate, readout_variance, kept, kept_back = network
+    _, log_q, r, angle, share, readout, kept, kept_back = network
     depth, n = len(log_q) - 1, network.width
     t = log_q[:depth, None]
     s = np.interp(t, kernel.t, kernel.length_rate)  # [L, 1]
     b = np.interp(t, kernel.t, kernel.slope_rate)
-    values, slopes, both, pair_slope = _at(_pair_table(kernel), t, angle)  # [L, P] each
+    deviation_rate = np.interp(t, kernel.t, _variance_rate(kernel))
+    values, deviations, slopes, both, pair_slope = _at(_pair_table(kernel), t, angle)  # [L, P] each
 
     # of each layer's own, over n: what orthogonal weights take away is in z^2 - 1
     square = 2 * np.cos(angle) ** 2
     taken = square * kept[:depth, None]
     through = np.cumprod(pair_slope[::-1] ** 2, axis=0)[::-1]  # of layers from l to L
-    above = np.append(through[1:], np.ones((1, angle.shape[1])), axis=0) * similarity
+    above = np.append(through[1:], np.ones((1, angle.shape[1])), axis=0) * readout.similarity
     own_z = (square - taken) @ share / n
     own_a = (values - 1 - taken * s**2) @ share / n
+    own_deviation = (deviations - 1 - taken * deviation_rate**2) @ share / n
     taken_back = 2 * above * kept_back[1:, None] + taken * b**2
     own_g = (slopes * (1 + 2 * above) - 1 - taken_back) @ share / n
     own_both = (both - 1 - taken * s * b) @ share / n
@@ -110,11 +132,13 @@ def log_variances(kernel: Kernels, network: Network):
     before = np.array(forward[:depth])
 
     # what the gradient of every layer below gains if ln mean a^2 of layer l is larger by one
-    gain = [readout_rate * r[depth]]
+    gain = [readout.rate * r[depth]]
     for slope_rate, rate, weight in zip(b[::-1], s[::-1], r[:depth][::-1].tolist(), strict=True):
         gain.append(weight * (slope_rate + rate * gain[-1]))
     gain = np.array(gain[::-1])
     above, below = gain[1:], gain[:-1]
     backward = np.cumsum((own_g + 2 * above * own_both + above**2 * own_a)[::-1])[::-1]
-    backward += below**2 * before + readout_variance
-    return np.array(forward), r[:depth] ** 2 * before + own_z, backward
+    backward += below**2 * before + readout.variance
+    passed_on = r[:depth] ** 2 * before
+    deviation = np.append(0, passed_on * deviation_rate[:, 0] ** 2 + own_deviation)
+    return np.array(forward), deviation, passed_on + own_z, backward

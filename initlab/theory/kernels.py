@@ -32,6 +32,7 @@ class Kernels:
             "value^2": integrals(value_pairs**2, value_pairs**2),
             "slope^2": integrals(slope_pairs**2, slope_pairs**2),
             "value^2 slope^2": integrals(value_pairs**2, slope_pairs**2),
+            "value^2 value": integrals(value_pairs**2, value_pairs),
         }
         self.t = np.arange(-REACH * _PER_UNIT, REACH * _PER_UNIT + 1) / _PER_UNIT
         weight = quadrature.weights(self.t)

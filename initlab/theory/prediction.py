@@ -23,9 +23,7 @@ from initlab.theory.finite_width import Network, log_variances
 from initlab.theory.fixed_points import Limits, limits
 from initlab.theory.kernels import FAR, Kernels, kernels
 from initlab.theory.premises import Law, given_by, law_of
-from initlab.theory.readout import gradient_similarity, softmax_gradient
-
-_NEAR = np.array([-0.1, 0.0, 0.1])
+from initlab.theory.readout import readout_noise, softmax_gradient
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,8 +43,9 @@ class Prediction:
     input_similarity: np.ndarray  # [L + 1]
     #: [L] slope of the correlation map at 1 from each hidden layer to the next, or the readout
     chi_1: np.ndarray
-    #: standard deviation, over networks of this width, of the logarithm of each second moment
+    #: standard deviation, over networks of this width, of the logarithm of a second moment
     activation_log_std: np.ndarray  # [L + 1]
+    activation_variance_log_std: np.ndarray  # [L + 1]
     preactivation_log_std: np.ndarray  # [L]
     gradient_log_std: np.ndarray  # [L]
     _law: Law | None = dataclasses.field(default=None, repr=False)
@@ -55,17 +54,17 @@ class Prediction:
         r"""``(low, high)`` between which the network that is drawn is expected.
 
         The spread is taken as log-normal about the predicted mean, whose median is lower:
-        :math:`m\,e^{-v/2 \pm d\sqrt v}` for d deviations. A variance is taken to vary as its
-        second moment does.
+        :math:`m\,e^{-v/2 \pm d\sqrt v}` for d deviations.
 
         Raises:
           ValueError: a field whose spread is not predicted, or fewer than 0 deviations.
         """
         log_std = {
-            f"{kind}_{measure}": getattr(self, f"{kind}_log_std")
-            for kind in ("activation", "preactivation", "gradient")
-            for measure in ("second_moment", "variance")
-            if hasattr(self, f"{kind}_{measure}")
+            "activation_second_moment": self.activation_log_std,
+            "activation_variance": self.activation_variance_log_std,
+            "preactivation_second_moment": self.preactivation_log_std,
+            "preactivation_variance": self.preactivation_log_std,
+            "gradient_second_moment": self.gradient_log_std,
         }
         if field not in log_std:
             raise ValueError(f"there is no band for {field!r}; there is for {', '.join(log_std)}")
@@ -127,7 +126,7 @@ def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
         )
     initializer, depth = INITIALIZERS[setting.initializer], setting.depth
     if initializer.ensemble == "patterned":
-        more = (1, 1, 0, 0, 0, 1, 0, 1, 0, 0)  # than depth, of Prediction's arrays
+        more = (1, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0)  # than depth, of Prediction's arrays
         return Prediction(setting, *(np.full(depth + extra, np.nan) for extra in more))
     law = law_of(initializer, setting.width, depth, batch.inputs.shape[1], batch.classes)
     kernel = kernels(ACTIVATIONS[setting.activation])
@@ -155,7 +154,8 @@ def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
         # [1 + P] pairs of examples: each with itself, then others by angle
         pair_share = np.append(1, given.pair_share * (given.examples - 1)) / given.examples
         angle = np.insert(angle, 0, 0.0, axis=1)
-        log_gradients = np.interp(log_q[-1] + _NEAR, readout.t, readout.log_gradient)
+        same_class = np.append(True, given.same_class)
+        noise = readout_noise(batch.classes, log_q[-1], angle[-1], same_class, pair_share)
         log_variance = log_variances(
             kernel,
             Network(
@@ -164,17 +164,12 @@ def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
                 from_weights=from_weights,
                 angle=angle[:-1],
                 pair_share=pair_share,
-                gradient_similarity=gradient_similarity(
-                    log_gradients[1], angle[-1], np.append(True, given.same_class), batch.classes
-                ),
-                readout_rate=(log_gradients[2] - log_gradients[0]) / (_NEAR[2] - _NEAR[0]),
-                readout_variance=np.interp(log_q[-1], readout.t, readout.variance)
-                * (np.cos(angle[-1]) ** 2 @ pair_share),
+                readout=noise,
                 kept_forward=law.kept_forward,
                 kept_backward=law.kept_backward,
             ),
         )
-        activation_log_std, preactivation_log_std, gradient_log_std = (
+        activation_log_std, activation_variance_log_std, preactivation_log_std, gradient_log_std = (
             np.sqrt(np.maximum(variance, 0)) for variance in log_variance
         )
         return Prediction(
@@ -187,6 +182,7 @@ def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
             input_similarity=similarity,
             chi_1=np.exp(log_weight[1:] + np.interp(log_q[:-1], table.t, table.log_slope)),
             activation_log_std=activation_log_std,
+            activation_variance_log_std=activation_variance_log_std,
             preactivation_log_std=preactivation_log_std,
             gradient_log_std=gradient_log_std,
             _law=law,

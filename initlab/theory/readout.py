@@ -52,14 +52,36 @@ def softmax_gradient(classes: int) -> SoftmaxGradient:
     )
 
 
-def gradient_similarity(log_gradient, angle, same_class, classes) -> np.ndarray:
-    """``[P]``: squared cosine between two examples' gradients at the readout.
+class ReadoutNoise(NamedTuple):
+    """How the gradient at the readout varies over examples and networks."""
 
-    ``angle [P]`` is that of their logits: probabilities agree as logits do. Labels do or do not,
-    by ``same_class [P]``.
+    similarity: np.ndarray  # [P] squared cosine between two examples' gradients
+    rate: float  # of the logarithm of its second moment by ln q
+    variance: float  # of that logarithm, over networks
+
+
+def readout_noise(classes, log_q, angle, same_class, pair_share) -> ReadoutNoise:
+    """For pairs of examples by the angle of their logits and by whether they have one label.
+
+    Probabilities of two examples agree as their logits do: ``p`` to first order, its square to
+    second. The mean gradient varies with both, the more so where examples of a class are alike.
     """
     if classes == 1:
-        return np.ones(len(angle))
-    length = np.exp(log_gradient) * classes  # 1 + S - 2/K
-    alike = 1 / classes + (length - 1 + 1 / classes) * np.cos(angle)
-    return np.minimum(((alike + same_class - 2 / classes) / length) ** 2, 1)
+        return ReadoutNoise(np.ones(len(angle)), 0.0, 0.0)
+    readout = softmax_gradient(classes)
+    near = 0.1
+    before, here, after = np.interp(
+        log_q + np.array([-near, 0, near]), readout.t, readout.log_gradient
+    )
+    length = np.exp(here) * classes  # 1 + S - 2/K
+    cosine = np.cos(angle)
+    spread = length - 1 + 1 / classes  # S - 1/K, the variance of all probabilities together
+    alike = 1 / classes + spread * cosine
+    similarity = ((alike + same_class - 2 / classes) / length) ** 2
+    of_squares = np.interp(log_q, readout.t, readout.variance) * cosine**2
+    of_label = 4 * spread / (classes - 1) * cosine * (same_class - 1 / classes) / length**2
+    return ReadoutNoise(
+        np.minimum(similarity, 1),
+        (after - before) / (2 * near),
+        max((of_squares + of_label) @ pair_share, 0.0),
+    )
