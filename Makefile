@@ -10,7 +10,7 @@ RUN_COLAB = .venv-colab/bin/python -m
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
 
-.PHONY: help lab test nightly test-colab colab-python chromium bench lint format lock clean
+.PHONY: help lab test nightly test-colab colab-python chromium bench notebooks pictures lint format lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -29,6 +29,12 @@ test-colab: .venv-colab/.ready  ## units, doctests and notebooks on the versions
 
 bench: .venv/.ready  ## measure what is claimed about speed
 	$(RUN) benchmarks $(ARGS)
+
+notebooks: .venv/.ready  ## run all notebooks and store their outputs
+	$(RUN) tools.notebooks $(ARGS)
+
+pictures: .venv/.ready chromium  ## make the README's pictures from the running explorer
+	$(RUN) tools.pictures
 
 lint: .venv/.ready  ## check style and format, in notebooks too
 	$(RUN) ruff check

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 
 PAUSE = 0.05  # seconds before each measurement; threads that wait for work spin about half as long
+PATIENCE = 60  # seconds, after which a busy machine gets no further rounds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +60,16 @@ def _version(name: str) -> str | None:
 
 
 def paired(rounds: int, **functions: Callable) -> dict[str, list[float]]:
-    """Seconds that each function took in each of ``rounds``, by name.
+    """Seconds that each function took in each round, by name; at least one round.
 
     In a round each is called twice, after a pause, and the second call counts: the first finds
     the caches, and maybe a core, in the hands of another library. The order turns round by round.
     """
     seconds = {name: [] for name in functions}
+    end = time.perf_counter() + PATIENCE
     for turn in range(rounds):
+        if turn and time.perf_counter() > end:
+            break
         for name in list(functions)[:: 1 if turn % 2 else -1]:
             time.sleep(PAUSE)
             functions[name]()
@@ -99,7 +103,9 @@ def table(title: str, rows: list[Row]) -> str:
         cells.append((row.what, row.figure, row.target, verdict))
     widths = [max(len(line[column]) for line in cells) for column in range(3)]
     lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[3]])
+        "  ".join(
+            [*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[3]]
+        )
         for line in cells
     ]
     return "\n".join([lines[0].rstrip(), "-" * max(map(len, lines)), *map(str.rstrip, lines[1:])])

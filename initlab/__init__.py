@@ -9,7 +9,7 @@ from initlab.plots import plot
 from initlab.registering import register_activation, register_initializer
 from initlab.setting import Setting
 from initlab.signals import Signals, probe
-from initlab.tables import activations, initializers  # two submodules are named so too: keep last
+from initlab.tables import activations, initializers  # functions: they hide the submodules
 from initlab.theory import Prediction, predict
 
 __all__ = [

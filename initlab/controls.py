@@ -1,7 +1,5 @@
 """The explorer's controls: one widget each, and the way between them and a Setting."""
 
-import math
-
 import ipywidgets
 
 from initlab.activations import ACTIVATIONS
@@ -12,7 +10,32 @@ from initlab.setting import DTYPES, Setting
 CONTROLS = ("depth", "width", "gain", "bias", "activation", "initializer", "seed", "dtype")
 DEFAULT_CONTROLS = CONTROLS[:-1]
 WIDTHS = (16, 32, 64, 128, 256, 512)
-GAINS = (0.01, 100.0)
+_DECADE = (
+    1,
+    1.1,
+    1.2,
+    1.3,
+    1.4,
+    1.5,
+    1.6,
+    1.8,
+    2,
+    2.2,
+    2.5,
+    2.8,
+    3.2,
+    3.6,
+    4,
+    4.5,
+    5,
+    5.6,
+    6.3,
+    7,
+    8,
+    9,
+)
+#: Round numbers at even distances on a logarithmic scale. A FloatLogSlider's steps miss 0.5.
+GAINS = (*(float(f"{step}e{power}") for power in (-2, -1, 0, 1) for step in _DECADE), 100.0)
 LARGEST_BIAS = 3.0
 _FIELDS = {"bias": "bias_std"}  # where a control's name is not its field's
 
@@ -21,15 +44,12 @@ def make(setting: Setting, max_depth: int, panels) -> dict[str, ipywidgets.Widge
     """One widget for each control and each button, by name, standing where the setting says."""
     wide = {"layout": ipywidgets.Layout(width="325px")}
     auto = {"layout": ipywidgets.Layout(width="auto")}
-    low, high = (math.log10(gain) for gain in GAINS)
     widgets = {
         "depth": ipywidgets.IntSlider(setting.depth, 1, max_depth, **wide),
         "width": ipywidgets.SelectionSlider(options=_widths(setting), value=setting.width, **wide),
-        "gain": ipywidgets.FloatLogSlider(
-            setting.gain, min=low, max=high, step=0.02, readout_format=".3g", **wide
-        ),
+        "gain": ipywidgets.SelectionSlider(options=_gains(setting), value=setting.gain, **wide),
         "bias": ipywidgets.FloatSlider(
-            setting.bias_std, min=0, max=LARGEST_BIAS, step=0.05, **wide
+            setting.bias_std, min=0, max=LARGEST_BIAS, step=0.01, **wide
         ),
         "activation": ipywidgets.Dropdown(
             options=list(ACTIVATIONS), value=setting.activation, **wide
@@ -63,11 +83,14 @@ def _widths(setting: Setting) -> list[int]:
     return sorted({*WIDTHS, setting.width})
 
 
+def _gains(setting: Setting) -> list[tuple[str, float]]:
+    return [(f"{gain:.4g}", gain) for gain in sorted({*GAINS, setting.gain})]
+
+
 def read(widgets: dict) -> Setting:
     """The setting that the controls say."""
     values = {_FIELDS.get(name, name): widgets[name].value for name in CONTROLS}
-    values["gain"] = float(f"{values['gain']:.4g}")  # a log slider stops at 0.9999999999
-    values["bias_std"] = round(values["bias_std"], 4)
+    values["bias_std"] = round(values["bias_std"], 4)  # a slider adds up its steps
     return Setting(**values)
 
 
@@ -75,6 +98,8 @@ def write(widgets: dict, setting: Setting) -> None:
     """Move the controls to a setting."""
     if setting.width not in widgets["width"].options:
         widgets["width"].options = _widths(setting)
+    if setting.gain not in (gain for _, gain in widgets["gain"].options):
+        widgets["gain"].options = _gains(setting)
     for name in CONTROLS:
         widgets[name].value = getattr(setting, _FIELDS.get(name, name))
 
@@ -83,7 +108,7 @@ def check_range(setting: Setting, max_depth: int) -> None:
     """Raise ValueError for a setting that the sliders cannot show."""
     for name, value, low, high in (
         ("depth", setting.depth, 1, max_depth),
-        ("gain", setting.gain, *GAINS),
+        ("gain", setting.gain, GAINS[0], GAINS[-1]),
         ("bias_std", setting.bias_std, 0, LARGEST_BIAS),
     ):
         if not low <= value <= high:

@@ -19,16 +19,16 @@ def assert_same(ours, theirs):
 
 @pytest.mark.parametrize("depth", [1, 2, 5, MAX_DEPTH])
 def test_shapes_and_types(depth):
-    network = initlab.weights(Setting(depth, 16), fan_in=20, fan_out=3)
-    assert [w.shape for w, _ in network] == [(20, 16), *[(16, 16)] * (depth - 1), (16, 3)]
-    assert [b.shape for _, b in network] == [(16,)] * depth + [(3,)]
-    for array in pairs(Setting(depth, 16)):
+    network = initlab.weights(Setting(depth, 32), fan_in=20, fan_out=3)
+    assert [w.shape for w, _ in network] == [(20, 32), *[(32, 32)] * (depth - 1), (32, 3)]
+    assert [b.shape for _, b in network] == [(32,)] * depth + [(3,)]
+    for array in pairs(Setting(depth, 32)):
         assert isinstance(array, np.ndarray) and array.dtype == np.float32
 
 
 @pytest.mark.parametrize("initializer", ["glorot_normal", "sparse", "torch_default", "mup"])
 def test_another_layer_leaves_the_others_bit_identical(initializer):
-    setting = Setting(20, 16, initializer=initializer, bias_std=0.3)
+    setting = Setting(20, 32, initializer=initializer, bias_std=0.3)
     short, long = initlab.weights(setting), initlab.weights(setting.replace(depth=21))
     assert_same([a for p in short[:20] for a in p], [a for p in long[:20] for a in p])
     assert_same(short[-1], long[-1])  # the readout stays, too
@@ -37,17 +37,17 @@ def test_another_layer_leaves_the_others_bit_identical(initializer):
 
 
 def test_no_two_layers_or_seeds_share_their_numbers():
-    setting = Setting(MAX_DEPTH, 16, bias_std=1.0)
-    network = initlab.weights(setting, fan_in=16, fan_out=16)
+    setting = Setting(MAX_DEPTH, 32, bias_std=1.0)
+    network = initlab.weights(setting, fan_in=32, fan_out=32)
     for kind in (0, 1):
         numbers = {pair[kind].tobytes() for pair in network}
         assert len(numbers) == MAX_DEPTH + 1
-        other = {p[kind].tobytes() for p in initlab.weights(setting.replace(seed=1), 16, 16)}
+        other = {p[kind].tobytes() for p in initlab.weights(setting.replace(seed=1), 32, 32)}
         assert not numbers & other
 
 
 def test_the_gain_rescales_the_same_draw():
-    setting = Setting(6, 16, initializer="he_normal")
+    setting = Setting(6, 32, initializer="he_normal")
     plain = pairs(setting)
     for gain in (0.5, 3.0, 1e-3):
         for scaled, one in zip(pairs(setting.replace(gain=gain)), plain, strict=True):
@@ -57,36 +57,36 @@ def test_the_gain_rescales_the_same_draw():
 
 
 def test_initializers_of_one_family_rescale_the_same_draw():
-    ours = initlab.weights(Setting(4, 16, initializer="lecun_uniform"))
-    theirs = initlab.weights(Setting(4, 16, initializer="torch_default"))
+    ours = initlab.weights(Setting(4, 32, initializer="lecun_uniform"))
+    theirs = initlab.weights(Setting(4, 32, initializer="torch_default"))
     for (one, _), (other, _) in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other * 3**0.5, rtol=2**-21)
 
 
 def test_biases_are_normal_with_the_settings_deviation():
     """Source: the deviation of N normal numbers errs by 1/sqrt(2 N)."""
-    network = initlab.weights(Setting(MAX_DEPTH, 64, bias_std=0.3))
+    network = initlab.weights(Setting(MAX_DEPTH, 32, bias_std=0.3))
     biases = np.concatenate([bias for _, bias in network]).astype(float) / 0.3
     assert abs(biases.mean()) < 4 / biases.size**0.5
     assert abs((biases**2).mean() - 1) < 4 * (2 / biases.size) ** 0.5
     assert abs((biases**4).mean() - 3) < 4 * (96 / biases.size) ** 0.5
     matrix = network[5][0]  # and independent of the weights
-    assert abs(np.corrcoef(matrix[0], network[5][1])[0, 1]) < 4 / 64**0.5
+    assert abs(np.corrcoef(matrix[0], network[5][1])[0, 1]) < 4 / 32**0.5
 
 
 def test_a_seed_gives_the_same_weights_whatever_was_asked_before():
-    setting = Setting(5, 16, seed=9)
+    setting = Setting(5, 32, seed=9)
     first = pairs(setting)
     initlab.weights(setting.replace(depth=40))
-    initlab.weights(Setting(3, 16, initializer="orthogonal"))
+    initlab.weights(Setting(3, 32, initializer="orthogonal"))
     assert_same(pairs(setting), first)
-    assert_same(pairs(Setting(5, 16, seed=np.uint32(9))), first)
+    assert_same(pairs(Setting(5, 32, seed=np.uint32(9))), first)
 
 
 @pytest.mark.parametrize(("dtype", "bits"), [("bfloat16", 8), ("float16", 11)])
 def test_in_a_lower_precision_weights_are_the_rounded_ones(dtype, bits):
     """Source: round to nearest: a relative error of at most half a unit in the last place."""
-    setting = Setting(3, 16, bias_std=0.1)
+    setting = Setting(3, 32, bias_std=0.1)
     for low, full in zip(pairs(setting.replace(dtype=dtype)), pairs(setting), strict=True):
         assert low.dtype == np.float32
         mantissa = np.frexp(low)[0] * 2.0**bits
@@ -98,7 +98,7 @@ def test_in_a_lower_precision_weights_are_the_rounded_ones(dtype, bits):
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_two_seeds_differ_where_the_start_is_random(name):
-    ours, theirs = (initlab.weights(Setting(2, 16, initializer=name, seed=s)) for s in (0, 1))
+    ours, theirs = (initlab.weights(Setting(2, 32, initializer=name, seed=s)) for s in (0, 1))
     deterministic = {"zeros", "constant", "identity", "zero_hadamard", "zero_hadamard_paper"}
     for (one, _), (other, _) in zip(ours, theirs, strict=True):
         assert np.array_equal(one, other) == (name in deterministic)
@@ -108,7 +108,7 @@ def test_two_seeds_differ_where_the_start_is_random(name):
 @pytest.mark.parametrize("sizes", [{"fan_in": 0}, {"fan_out": 0}, {"fan_in": 2.5}, {"fan_out": -1}])
 def test_sizes_are_checked(sizes):
     with pytest.raises(ValueError, match=f"{next(iter(sizes))} must be a whole number from 1"):
-        initlab.weights(Setting(2, 16), **sizes)
+        initlab.weights(Setting(2, 32), **sizes)
 
 
 def test_the_setting_is_checked():

@@ -33,7 +33,7 @@ def test_every_control_moves_the_setting_and_the_picture(explorer):
     ends = {
         "depth": (1, 24),
         "width": (16, 64),
-        "gain": GAINS,
+        "gain": (GAINS[0], GAINS[-1]),
         "bias": (3.0, 0.5),
         "activation": ("sigmoid", "relu"),
         "initializer": ("zeros", "orthogonal"),
@@ -252,3 +252,20 @@ def test_wrong_types_and_unknown_fields():
         initlab.explore(np.zeros((3, 4)))
     with pytest.raises(TypeError, match="did you mean 'depth'"):
         initlab.explore(depht=3)
+
+
+def test_gains_are_round_and_evenly_spread():
+    steps = np.diff(np.log10(GAINS))
+    assert (GAINS[0], GAINS[-1]) == (0.01, 100.0)
+    assert {0.5, 1.0, 2.0} <= set(GAINS)
+    assert steps.min() > 0.02
+    assert steps.max() < 0.06
+
+
+def test_a_gain_between_the_sliders_positions_is_kept_exactly():
+    gain = 1.5925
+    mine = initlab.explore(depth=4, width=16, gain=gain)
+    assert mine.setting.gain == gain
+    mine.setting = mine.setting.replace(gain=0.3333)
+    assert mine.signals.setting.gain == 0.3333
+    mine.close()

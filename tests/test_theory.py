@@ -532,6 +532,20 @@ def test_theory_is_silent_about_patterns(initializer):
     assert np.isnan(prediction.band("activation_variance")).all()
 
 
+@pytest.mark.parametrize(
+    "function",
+    [jax.numpy.exp, lambda z: 0 * z, lambda z: (z > 0).astype(z.dtype)],
+    ids=["exp", "zero", "step"],
+)
+def test_theory_is_silent_about_activations_without_moments(function):
+    ACTIVATIONS.add(Activation("odd one", function))
+    try:
+        prediction = predict(Setting(activation="odd one"))
+    finally:
+        ACTIVATIONS.remove("odd one")
+    assert np.isnan(prediction.gradient_second_moment).all() and prediction.phase is None
+
+
 def test_every_random_start_has_a_prediction():
     for name, initializer in INITIALIZERS.items():
         if initializer.ensemble == "patterned":

@@ -15,6 +15,16 @@ NAMES = [
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ]
 DOWNLOAD_SECONDS = 300
+# None of Chromium's own business with the network, and no sandbox: the superuser cannot have one.
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def find() -> str | None:

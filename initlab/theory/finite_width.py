@@ -12,7 +12,9 @@ angle between them. A layer hands a fluctuation of the logarithm on times
 
 Gradients gain :math:`3 E[\phi'^4] / E[\phi'^2]^2 - 1` a layer, the 3 being a Gaussian's; what a
 layer hands back also depends on the lengths that its own forward pass had. Left out is that the
-gradient is not quite independent of the forward pass: for relu it is larger by about 2/n a layer.
+gradient is not quite independent of the forward pass. Where logits are of order 1, as with He's
+scale, relu's gradients grow by about 2/n a layer and scatter up to a third more; where logits are
+small, that is not seen.
 
 Orthogonal weights keep a length exactly. The part of a layer's fluctuation that follows the
 length, its component in :math:`z^2 - 1`, then does not arise: 5 becomes 3 for relu, 2 becomes 0.

@@ -25,26 +25,24 @@ class Kernels:
         samples = quadrature.sample([activation.function, activation.derivative], both)
         value, slope = samples[:, : u.size].reshape(2, *u.shape)
         value_pairs, slope_pairs = samples[:, u.size :].reshape(2, *pairs.shape)
-        integrals = quadrature.pair_integrals
-        self._by_angle = {  # [n, ANGLES] each, for E[f(u_1) g(u_2)]
-            "value": integrals(value_pairs, value_pairs),
-            "slope": integrals(slope_pairs, slope_pairs),
-            "value^2": integrals(value_pairs**2, value_pairs**2),
-            "slope^2": integrals(slope_pairs**2, slope_pairs**2),
-            "value^2 slope^2": integrals(value_pairs**2, slope_pairs**2),
-            "value^2 value": integrals(value_pairs**2, value_pairs),
-        }
+        # one that is 0, flat, or beyond float64 makes for NaN
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            self._tabulate(u, value, slope)
+            self._by_angle = _by_angle(value_pairs, slope_pairs)
+
+    def _tabulate(self, u, value, slope):
         self.t = np.arange(-REACH * _PER_UNIT, REACH * _PER_UNIT + 1) / _PER_UNIT
         weight = quadrature.weights(self.t)
         # the density's derivative in t, by its logarithm: (z^2 - 1) / 2
         rate_weight = weight * (u[1] ** 2 * np.exp(-self.t)[:, None] - 1) / 2
         length, slope_length = (weight @ (samples**2).sum(0) for samples in (value, slope))
-        with np.errstate(divide="ignore", invalid="ignore"):  # an activation that is 0 or flat
-            self._log_length, self._log_slope = np.log(length), np.log(slope_length)
-            self.length_rate = rate_weight @ (value**2).sum(0) / length  # d log_length / dt
-            self.slope_rate = rate_weight @ (slope**2).sum(0) / slope_length
-            self._length_bend = np.gradient(self.length_rate, 1 / _PER_UNIT)
-            self.relative_mean = weight @ value.sum(0) / np.sqrt(length)  # E[phi] / sqrt(E[phi^2])
+        self._log_length, self._log_slope = np.log(length), np.log(slope_length)
+        self.length_rate = rate_weight @ (value**2).sum(0) / length  # d log_length / dt
+        self.slope_rate = rate_weight @ (slope**2).sum(0) / slope_length
+        #: whether all moments are finite and none is 0, as theory needs
+        self.proper = bool(np.isfinite([self._log_length, self._log_slope]).all())
+        self._length_bend = np.gradient(self.length_rate, 1 / _PER_UNIT)
+        self.relative_mean = weight @ value.sum(0) / np.sqrt(length)  # E[phi] / sqrt(E[phi^2])
 
     def log_length(self, t):
         """``ln E[phi(sqrt(q) z)^2]``."""
@@ -78,6 +76,19 @@ class Kernels:
         kernel = self.pair("value", t)
         with np.errstate(invalid="ignore"):
             return np.arccos(np.clip(kernel / kernel[..., :1], -1, 1))
+
+
+def _by_angle(value, slope) -> dict:
+    """``[n, ANGLES]`` each, for ``E[f(u_1) g(u_2)]`` of the functions named."""
+    integrals = quadrature.pair_integrals
+    return {
+        "value": integrals(value, value),
+        "slope": integrals(slope, slope),
+        "value^2": integrals(value**2, value**2),
+        "slope^2": integrals(slope**2, slope**2),
+        "value^2 slope^2": integrals(value**2, slope**2),
+        "value^2 value": integrals(value**2, value),
+    }
 
 
 @functools.lru_cache(maxsize=32)

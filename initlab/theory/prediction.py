@@ -30,8 +30,9 @@ from initlab.theory.readout import readout_noise, softmax_gradient
 class Prediction:
     """The mean-field counterpart of ``Signals``: same names, shapes and meaning; NaN where silent.
 
-    Theory is silent about patterned starts, such as constant and identity. Orthogonal ones
-    have the same mean field as independent weights of the same variance and smaller spreads.
+    Theory is silent about patterned starts, such as constant and identity, and about activations
+    without finite moments, such as exp, or without a slope. Orthogonal weights have the mean
+    field of independent ones of the same variance, and smaller spreads.
     """
 
     setting: Setting
@@ -125,11 +126,12 @@ def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
             f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
         )
     initializer, depth = INITIALIZERS[setting.initializer], setting.depth
-    if initializer.ensemble == "patterned":
+    activation = ACTIVATIONS[setting.activation]
+    if initializer.ensemble == "patterned" or not kernels(activation).proper:
         more = (1, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0)  # than depth, of Prediction's arrays
         return Prediction(setting, *(np.full(depth + extra, np.nan) for extra in more))
+    kernel = kernels(activation)
     law = law_of(initializer, setting.width, depth, batch.inputs.shape[1], batch.classes)
-    kernel = kernels(ACTIVATIONS[setting.activation])
     table, given = _table(kernel), given_by(batch)
     with np.errstate(divide="ignore", over="ignore", under="ignore"):  # logarithms of 0, and back
         log_gain = 2 * np.log(setting.gain)

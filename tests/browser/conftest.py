@@ -14,16 +14,6 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tools import chromium, lab
 
-# None of Chromium's own business with the network, and no sandbox: the superuser cannot have one.
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 VIEWPORT = {"width": 1440, "height": 1100}
 PAGE_SECONDS = 60  # for anything that is clicked or awaited, on a slow machine too
 NOTEBOOK_SECONDS = 240  # for a notebook to run from top to bottom
@@ -54,7 +44,7 @@ def chromium_path() -> str:
 @pytest.fixture(scope="session")
 def browser(chromium_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_OPTIONS)
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=chromium.OPTIONS)
         yield browser
         browser.close()
 

@@ -1,0 +1,248 @@
+"""What can go wrong with a start, and how it is told from ``Signals``.
+
+The thresholds, each with its reason, are the constants below; everything else is reading
+``Signals``. A failure that travels forward starts at the lowest layer that shows it; one that
+travels back starts at the highest.
+"""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.activations import ACTIVATIONS
+from initlab.signals import Signals
+
+#: Gradient second moments of two layers may differ by this factor. Networks were found to train
+#: up to about six depth scales (Schoenholz et al. 2017), where they differ by e^6 = 400; the rest
+#: is room for what a finite width adds by chance.
+GRADIENT_FACTOR = 1e3
+#: A layer has collapsed if fewer than this share of its responsive units differ from each other.
+DISTINCT_SHARE = 0.5
+#: More than half of the units where the slope is under 1% of its largest. Judged only where both
+#: tails are flat: a relu is flat for half of its inputs by design.
+SATURATED_SHARE = 0.5
+#: A relu layer that sees one single input has half of its units off, by chance a few more; above
+#: this it is a failure of its own.
+DEAD_SHARE = 0.7
+#: Two examples differ by 2(1 - cosine) of their squared length: at 0.99 by 14% of the length.
+SIMILAR = 0.99
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """One thing that is wrong: its name, where it starts, and the numbers that show it."""
+
+    mode: str
+    first_layer: int  # 0 is the input, depth + 1 the readout
+    evidence: str
+    where: str  # in words
+
+    def __str__(self):
+        return f"{self.mode} {self.where}: {self.evidence}"
+
+
+def find_failures(signals: Signals) -> tuple[Failure, ...]:
+    """Every failure that the signals show, in the order in which it is told."""
+    with np.errstate(invalid="ignore"):  # comparisons with NaN are False, as they should be
+        judged = _judged(signals)
+        found = (
+            _overflow(signals),
+            _symmetry(signals, judged),
+            _vanishing(signals),
+            _exploding(signals),
+            _saturation(signals, judged),
+            _dead(signals, judged),
+            _alike(signals, judged),
+            _underflow(signals),
+        )
+        return tuple(failure for failure in found if failure is not None)
+
+
+# --- where ------------------------------------------------------------------------------------
+
+
+def _start(shown, backward: bool = False) -> int:
+    """The layer, from 1, at which a condition by hidden layer starts on its way."""
+    layers = np.flatnonzero(shown) + 1
+    return int(layers[-1] if backward else layers[0])
+
+
+def _where(shown, within, backward: bool = False) -> str:
+    """Which layers show a condition, among those ``within`` which it could be judged."""
+    start, count = _start(shown, backward), int(shown.sum())
+    layers = np.arange(1, len(shown) + 1)
+    beyond = within & (layers <= start if backward else layers >= start)
+    if count == 1:
+        return f"at layer {start}"
+    if count == beyond.sum():
+        return f"from layer {start} {'down' if backward else 'on'}"
+    return f"at {count} layers, the {'highest' if backward else 'first'} of them layer {start}"
+
+
+def _judged(signals: Signals):
+    """The layers that forward failures are looked for in: those that are still told something.
+
+    Where a precision has lost the signal, or all units below are off, neurons are equal and
+    examples alike because nothing arrives. That is the failure of the layer where it was lost.
+    """
+    lost, silent = _signal_lost(signals), signals.activation_second_moment[1:] == 0
+    judged = np.arange(signals.depth) < _none_before(lost)
+    if signals.first_overflow is not None:
+        judged &= np.arange(1, signals.depth + 1) < signals.first_overflow
+    return judged & (np.arange(signals.depth) <= _none_before(silent))
+
+
+def _none_before(condition) -> int:
+    """How many hidden layers lie below the first that shows a condition."""
+    return int(np.argmax(condition)) if condition.any() else len(condition)
+
+
+# --- numbers ----------------------------------------------------------------------------------
+
+
+def _overflow(signals: Signals) -> Failure | None:
+    mode, dtype, layer = "numerical overflow", signals.setting.dtype, signals.first_overflow
+    largest = float(jnp.finfo(dtype).max)
+    bound = f"pass {largest:.2g}, the largest number of {dtype}"
+    if layer is not None:
+        ends = {0: "at the input", signals.depth + 1: "at the readout"}
+        where = ends.get(layer, f"from layer {layer} on")
+        return Failure(mode, layer, f"values {bound}", where)
+    over = np.sqrt(signals.gradient_second_moment) > largest
+    if not over.any():
+        return None
+    where = _where(over, np.ones_like(over), backward=True)
+    return Failure(mode, _start(over, backward=True), f"gradients {bound}", where)
+
+
+def _signal_lost(signals: Signals):
+    """Hidden layers whose preactivations are too small for their precision, or made of such.
+
+    Weights of zero, and an exactly silent layer below, give zeros that are no underflow.
+    """
+    fed = (signals.weight_norm[:-1] > 0) & (signals.activation_second_moment[:-1] > 0)
+    smallest = float(jnp.finfo(signals.setting.dtype).tiny)
+    return fed & (np.sqrt(signals.preactivation_second_moment) < smallest)
+
+
+def _underflow(signals: Signals) -> Failure | None:
+    mode, dtype = "numerical underflow", signals.setting.dtype
+    smallest = float(jnp.finfo(dtype).tiny)
+    evidence = f"are under {smallest:.2g}, the smallest number that {dtype} holds in full"
+    lost = _signal_lost(signals)
+    if lost.any():
+        layer = _start(lost)
+        where = f"at layer {layer}" if layer == signals.depth else f"from layer {layer} on"
+        return Failure(mode, layer, f"preactivations {evidence}", where)
+    gradient = signals.gradient_second_moment
+    lost = (gradient > 0) & (np.sqrt(gradient) < smallest)
+    if not lost.any():
+        return None
+    where = _where(lost, gradient > 0, backward=True)
+    return Failure(mode, _start(lost, backward=True), f"gradients {evidence}", where)
+
+
+# --- gradients --------------------------------------------------------------------------------
+
+
+def gradient_ratio(signals: Signals) -> float:
+    """Gradient second moment of the first hidden layer over that of the last; NaN if undefined."""
+    first, last = signals.gradient_second_moment[[0, -1]]
+    return float(first / last) if last > 0 else float("nan")
+
+
+def _vanishing(signals: Signals) -> Failure | None:
+    mode, gradient, depth = "vanishing gradients", signals.gradient_second_moment, signals.depth
+    if gradient[-1] == 0:
+        where = "from the readout down"
+        return Failure(mode, depth, "no gradient reaches a hidden layer", where)
+    small = gradient < gradient[-1] / GRADIENT_FACTOR
+    if not small.any():
+        return None
+    start, worst = _start(small, backward=True), int(np.argmin(gradient)) + 1
+    if gradient.min() == 0:
+        evidence = f"no gradient reaches layer {_start(gradient == 0, backward=True)}"
+    else:
+        evidence = _say_ratio(gradient, worst)
+    where = _where(small, np.ones_like(small), backward=True)
+    return Failure(mode, start, evidence, where)
+
+
+def _exploding(signals: Signals) -> Failure | None:
+    gradient = signals.gradient_second_moment
+    large = (gradient > gradient[-1] * GRADIENT_FACTOR) & (gradient[-1] > 0)
+    if not large.any():
+        return None
+    worst = int(np.argmax(gradient)) + 1
+    where = _where(large, np.ones_like(large), backward=True)
+    start = _start(large, backward=True)
+    return Failure("exploding gradients", start, _say_ratio(gradient, worst), where)
+
+
+def _say_ratio(gradient, layer: int) -> str:
+    ratio = gradient[layer - 1] / gradient[-1]
+    amount = f"{ratio:.1e}" if np.isfinite(ratio) else "over 1e308"
+    return f"gradient ratio {amount} between layer {layer} and layer {len(gradient)}"
+
+
+# --- neurons and examples -----------------------------------------------------------------------
+
+
+def _symmetry(signals: Signals, judged) -> Failure | None:
+    """Fewer units differ than respond. Units that are off are alike without being copies."""
+    width, distinct = signals.setting.width, signals.distinct_neurons
+    if width == 1:
+        return None
+    off = np.fmax(signals.dead_fraction, signals.saturated_fraction)
+    # a layer that is silent for inputs that differ says nothing about its neurons
+    speaks = (signals.activation_second_moment[1:] > 0) | (signals.preactivation_variance == 0)
+    fewer = distinct < DISTINCT_SHARE * width * (1 - off)
+    collapsed = judged & speaks & (fewer | (distinct == 1))
+    if not collapsed.any():
+        return None
+    layer = _start(collapsed)
+    count = int(distinct[layer - 1])
+    evidence = f"{count} distinct neuron{'s' if count > 1 else ''} among {width}"
+    return Failure("symmetry collapse", layer, evidence, _where(collapsed, judged))
+
+
+def both_tails_flat(signals: Signals) -> bool:
+    """Whether saturation is looked for: where only one tail is flat, that is by design."""
+    return bool(np.isfinite(ACTIVATIONS[signals.setting.activation].flat_range).all())
+
+
+def _saturation(signals: Signals, judged) -> Failure | None:
+    share = signals.saturated_fraction
+    saturated = judged & (share > SATURATED_SHARE)
+    if not saturated.any() or not both_tails_flat(signals):
+        return None
+    layer, activation = _start(saturated), signals.setting.activation
+    evidence = f"{_percent(share[layer - 1])} of its preactivations lie where {activation} is flat"
+    return Failure("saturation", layer, evidence, _where(saturated, judged))
+
+
+def _dead(signals: Signals, judged) -> Failure | None:
+    share = signals.dead_fraction
+    dead = judged & (share > DEAD_SHARE)
+    if not dead.any():
+        return None
+    layer = _start(dead)
+    evidence = f"{_percent(share[layer - 1])} of its units pass no gradient for any example"
+    return Failure("dead units", layer, evidence, _where(dead, judged))
+
+
+def _alike(signals: Signals, judged) -> Failure | None:
+    similarity = signals.input_similarity
+    alike = judged & (similarity[1:] > SIMILAR)
+    # inputs that were alike, or a single one (NaN), have no distinctions to lose
+    if not alike.any() or not similarity[0] <= SIMILAR:
+        return None
+    layer, most = _start(alike), similarity[1:][alike].max()
+    evidence = f"mean cosine up to {most:.4f} between two different inputs"
+    return Failure("loss of input distinctions", layer, evidence, _where(alike, judged))
+
+
+def _percent(share: float) -> str:
+    """A share in whole percent; not 100% unless all."""
+    return f"{min(share, 0.99):.0%}" if share < 1 else "100%"
