@@ -26,7 +26,7 @@ def machine(dropped: Iterable[str] = ()) -> str:
     """Processor, cores, system and versions, and which environment variables were dropped."""
     libraries = ("jax", "numpy", "matplotlib", "torch")
     lines = [
-        f"processor  {_processor()}, {_cores()} cores, load {_load()} at the start",
+        f"processor  {_processor()}, {_cores()} cores, load {_load()} before the start",
         f"system     {platform.system()} {platform.release()} {platform.machine()}",
         f"Python     {platform.python_version()}, "
         + ", ".join(f"{name} {version}" for name in libraries if (version := _version(name))),
@@ -93,6 +93,14 @@ def milliseconds(seconds: list[float]) -> str:
 def ratio(seconds: list[float], other: list[float]) -> float:
     """Median over rounds of how many times as long one function took as another."""
     return statistics.median(mine / its for mine, its in zip(seconds, other, strict=True))
+
+
+def undisturbed(seconds: list[float], other: list[float]) -> float:
+    """The same of the fastest of each: where a busy machine slows one library more than another.
+
+    Threads that wait for each other in a spin, as OpenBLAS' do, suffer most from a busy core.
+    """
+    return min(seconds) / min(other)
 
 
 def table(title: str, rows: list[Row]) -> str:

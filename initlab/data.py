@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from initlab.setting import bounded_number, whole_number
 
@@ -72,7 +71,6 @@ class Batch:
         return len(self.inputs)
 
 
-@functools.cache
 def digits(size: int = 256, seed: int = 0) -> Batch:
     """Handwritten digits of 8 x 8 pixels: ``inputs [size, 64]``, ``labels [size]`` from 0 to 9.
 
@@ -85,7 +83,14 @@ def digits(size: int = 256, seed: int = 0) -> Batch:
     >>> digits().inputs.shape, round(float((digits(1797).inputs ** 2).mean()), 5)
     ((256, 64), 1.0)
     """
-    size = whole_number("size", size, 1, DIGITS)
+    seed = whole_number("seed", seed, 0, 2**32 - 1)
+    return _digits(whole_number("size", size, 1, DIGITS), seed)
+
+
+@functools.cache
+def _digits(size: int, seed: int) -> Batch:
+    from sklearn.datasets import load_digits  # slow to import, and only this needs it
+
     images, labels = load_digits(return_X_y=True)
     images = (images - images.mean()) / images.std()
     chosen = np.random.default_rng(seed).permutation(DIGITS)[:size]

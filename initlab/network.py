@@ -148,7 +148,8 @@ def _measure(
 
 def affine(dtype, x, weight, bias, scale, bias_scale):
     """``x W + b`` with draws and scales apart, which spares making the scaled weights."""
-    bias = (bias_scale @ bias).astype(dtype)
+    normal, uniform = bias_scale[:, None] * bias
+    bias = (normal + uniform).astype(dtype)
     if dtype == jnp.float32:
         return product(scale * x, weight) + bias
     return product(x, (scale * weight).astype(dtype)) + bias

@@ -21,8 +21,9 @@ class Signals:
     value is no longer finite, moments are inf and all else is NaN.
 
     Gradients are those of each example's own softmax cross-entropy loss, so they do not depend
-    on the batch's size. They are exact beyond float32's range, down to 1e-308: a float32 backward
-    pass would show zeros under 1e-38.
+    on the batch's size. Their scale is kept apart, so they are right down to 1e-308, where a
+    float32 backward pass would show zeros under 1e-38. A gradient of weights is as good as the
+    float32 activations that feed it.
     """
 
     setting: Setting

@@ -98,7 +98,7 @@ class _Forward:
 
     def _run(self):
         for layer, (weight, bias) in enumerate(self.parameters[:-1], start=1):
-            z = self.after[-1] @ weight + bias
+            z = self._in_range(self.after[-1] @ weight + bias)
             a, slope = ACTIVATIONS[self.setting.activation](z)
             if self._overflows(z, layer) or self._overflows(a, layer):
                 return None

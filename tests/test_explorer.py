@@ -92,7 +92,7 @@ def test_a_pinned_ghost_stays_until_it_is_unpinned(explorer):
     (pin,) = controls(explorer, "pin")
     pin.value = True
     assert pin.description == "unpin"
-    explorer.controls["gain"].value = 3.0
+    explorer.controls["gain"].value = 3.2
     with_ghost = explorer.image.value
     pin.value = False
     assert explorer.image.value != with_ghost
