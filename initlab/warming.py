@@ -2,6 +2,7 @@
 
 import atexit
 import collections
+import contextlib
 import threading
 import time
 
@@ -19,6 +20,7 @@ class Warmer:
         self._seen = set()
         self._last_action = 0.0
         self._thread = None
+        self._lock = threading.Lock()  # between a task that comes and a thread that goes
         self._stop = threading.Event()
         atexit.register(self._end)  # a thread in XLA at exit would abort the process
 
@@ -27,27 +29,46 @@ class Warmer:
         if key in self._seen:
             return
         self._seen.add(key)
-        self._tasks.append(task)
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._work, name="initlab-warmer", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._tasks.append(task)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="initlab-warmer", daemon=True
+                )
+                self._thread.start()
 
     def act(self) -> None:
         """Say that the reader did something: the tasks wait."""
         self._last_action = time.monotonic()
 
+    def wait(self) -> None:
+        """Return when every task is done."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
     def _work(self) -> None:
-        while self._tasks and not self._stop.is_set():
+        while task := self._next():
+            # what fails here fails again when it is needed, and is then shown to the reader
+            with contextlib.suppress(Exception):
+                task()
+
+    def _next(self):
+        """The next task, once nothing has happened for a while; None if there is no more."""
+        while not self._stop.is_set():
             wait = self._last_action + IDLE_SECONDS - time.monotonic()
-            if wait > 0:
-                self._stop.wait(wait)
-                continue
-            self._tasks.popleft()()
+            if wait <= 0:
+                break
+            self._stop.wait(wait)
+        with self._lock:
+            if self._tasks and not self._stop.is_set():
+                return self._tasks.popleft()
+            self._thread = None
+            return None
 
     def _end(self) -> None:
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        self.wait()
 
 
 WARMER = Warmer()
