@@ -11,11 +11,13 @@ from initlab.setting import Setting
 from initlab.signals import Signals, probe
 from initlab.tables import activations, initializers  # functions: they hide the submodules
 from initlab.theory import Prediction, predict
+from initlab.training import History, train
 
 __all__ = [
     "Batch",
     "Diagnosis",
     "Explorer",
+    "History",
     "Prediction",
     "Setting",
     "Signals",
@@ -29,5 +31,6 @@ __all__ = [
     "probe",
     "register_activation",
     "register_initializer",
+    "train",
     "weights",
 ]

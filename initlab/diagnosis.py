@@ -38,7 +38,8 @@ def _summary(signals: Signals) -> str:
     if signals.depth > 1:
         facts.append(f"gradient ratio {gradient_ratio(signals):.2g} between first and last layer")
     if width > 1:
-        facts.append(f"at least {fewest} of {width} neurons differ in every layer")
+        many = f"all {width}" if fewest == width else f"at least {fewest} of {width}"
+        facts.append(f"{many} neurons differ in every layer")
     return ", ".join(facts) or "its one neuron passes signal and gradient on"
 
 

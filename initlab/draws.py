@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.initializers import INITIALIZERS, Fan, draw_normal, draw_uniform
+from initlab.initializers import INITIALIZERS, Fan
+from initlab.matrices import draw_normal, draw_uniform
 from initlab.setting import MAX_DEPTH, Setting, whole_number
 
 MAX_FANS = 100_000  # of input features and classes

@@ -17,14 +17,15 @@ from initlab.signals import Signals
 #: up to about six depth scales (Schoenholz et al. 2017), where they differ by e^6 = 400; the rest
 #: is room for what a finite width adds by chance.
 GRADIENT_FACTOR = 1e3
-#: A layer has collapsed if fewer than this share of its responsive units differ from each other.
+#: A layer has collapsed if as many different neurons as this share of its responsive units are not
+#: there. One copy of each neuron would be exactly half; random weights give no copies at all.
 DISTINCT_SHARE = 0.5
-#: More than half of the units where the slope is under 1% of its largest. Judged only where both
-#: tails are flat: a relu is flat for half of its inputs by design.
+#: More than half of the preactivations where the slope is under 1% of its largest. Judged only
+#: where both tails are flat: a relu is flat for half of its inputs by design.
 SATURATED_SHARE = 0.5
-#: A relu layer that sees one single input has half of its units off, by chance a few more; above
-#: this it is a failure of its own.
-DEAD_SHARE = 0.7
+#: A relu layer that sees one single input, or only like ones, has half of its units off, and up to
+#: this share by chance: three standard deviations of 36 units. Above, it is a failure of its own.
+DEAD_SHARE = 0.75
 #: Two examples differ by 2(1 - cosine) of their squared length: at 0.99 by 14% of the length.
 SIMILAR = 0.99
 

@@ -80,9 +80,10 @@ def _unevenness(signals: Signals) -> float:
 
 def _evidence(before: Signals, failures, after: Signals, left) -> str:
     """What is changed, and what the probe of it said where the failing start was worst."""
-    numbers = [_compared("gradient ratio", "{:.2g}", gradient_ratio, before, after)]
-    told = [_TELLING[failure.mode] for failure in failures if failure.mode in _TELLING]
-    numbers = [_compared(*telling, before, after) for telling in told[:1]] + numbers
+    told = [_TELLING[failure.mode] for failure in failures if failure.mode in _TELLING][:1]
+    if before.depth > 1 or not told:
+        told.append(("gradient ratio", "{:.2g}", gradient_ratio))
+    numbers = [_compared(*telling, before, after) for telling in told]
     still = f"; still {', '.join(failure.mode for failure in left)}" if left else ""
     return f"{_change(before.setting, after.setting)}: {', '.join(numbers)}{still}"
 

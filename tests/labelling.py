@@ -140,7 +140,7 @@ def _backward_failures(forward) -> dict[str, int]:
     for layer in range(1, forward.judged + 1):
         slope, a, z = forward.slopes[layer - 1], forward.after[layer], forward.before[layer - 1]
         dead = (slope == 0).all(axis=0).mean()
-        if dead > 0.7:
+        if dead > 0.75:
             found.setdefault("dead units", layer)
         if forward.setting.width > 1 and (a.any() or z.var() == 0):
             off = max(dead, flat_share(forward.setting.activation, z))

@@ -15,13 +15,10 @@ from initlab.initializers import (
     FIXED_SCALE,
     INITIALIZERS,
     Fan,
-    draw_sparse,
-    draw_zero_hadamard,
-    draw_zero_hadamard_paper,
     emergence,
-    hadamard,
     steps_from_pivot,
 )
+from initlab.matrices import draw_sparse, draw_zero_hadamard, draw_zero_hadamard_paper, hadamard
 from tests.plain_network import plain_logits, plain_weight_gradients
 
 JAX = jax.nn.initializers
