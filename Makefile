@@ -10,7 +10,7 @@ RUN_COLAB = .venv-colab/bin/python -m
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
 
-.PHONY: help lab test nightly test-colab colab-python chromium bench notebooks pictures lint format lock clean
+.PHONY: help lab test nightly test-colab colab-python chromium bench notebooks addresses pictures lint format lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -32,6 +32,9 @@ bench: .venv/.ready  ## measure what is claimed about speed
 
 notebooks: .venv/.ready  ## run all notebooks and store their outputs
 	$(RUN) tools.notebooks $(ARGS)
+
+addresses: .venv/.ready  ## write the repository's address into all badges and set-up cells
+	$(RUN) tools.addresses
 
 pictures: .venv/.ready chromium  ## make the README's pictures from the running explorer
 	$(RUN) tools.pictures

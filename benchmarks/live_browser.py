@@ -257,13 +257,11 @@ def drag(notebook: Notebook) -> list[Row]:
     last = int(float(handle.get_attribute("aria-valuenow")))
     shown = page.evaluate("initlab.shown")
     ended = page.evaluate("initlab.moved")
-    order = {digest: (turn, at) for turn, (digest, at) in enumerate(notebook.ask("watch.frames"))}
+    known = match(shown, notebook.ask("watch.frames"))
+    in_order = None not in known and known[-1] == last
     # the explorer draws the last position once more, sharper, when the hand rests
-    known = [(frame["at"], *order[frame["digest"]]) for frame in shown if frame["digest"] in order]
-    turns = [turn for _, turn, _ in known]
-    final = [at for at, _, position in known if position == last]
-    lag = min((at for at in final if at >= ended), default=min(final, default=float("inf"))) - ended
-    in_order = turns == sorted(turns) and bool(known) and known[-1][2] == last
+    final = [frame["at"] for frame, depth in zip(shown, known, strict=True) if depth == last]
+    lag = min([at for at in final if at >= ended] or final[-1:] or [float("inf")]) - ended
     during = len({frame["digest"] for frame in shown if frame["at"] <= ended + 150})
     where = f"drag, {DRAG_EVENTS} events in {DRAG_SECONDS:g} s: "
     return [
@@ -272,6 +270,16 @@ def drag(notebook: Notebook) -> list[Row]:
         Row(f"{where}distinct pictures shown", str(during), ">= 20", during >= 20),
         Row(f"{where}largest delay of an event", f"{1e3 * late:.0f} ms"),
     ]
+
+
+def match(shown: list[dict], made: list[tuple[str, int]]) -> list[int | None]:
+    """The depth that each shown picture is of; None if it was made before the one shown before."""
+    depths, turn = [], 0
+    for frame in shown:
+        later = [index for index in range(turn, len(made)) if made[index][0] == frame["digest"]]
+        depths.append(made[later[0]][1] if later else None)
+        turn = later[0] + 1 if later else turn
+    return depths
 
 
 def thousand_moves(notebook: Notebook) -> list[Row]:
@@ -300,6 +308,7 @@ def thousand_moves(notebook: Notebook) -> list[Row]:
             status.filter(has_not_text=sentence).wait_for(timeout=250)
         if "Error" in status.inner_text():
             problems.append(status.inner_text())
+    compiled = ", ".join(notebook.ask("watch.compiled"))
     minutes = (time.perf_counter() - began) / 60
     after = notebook.ask("watch.counts()")
     grown = {name: after[name] - before[name] for name in before}
@@ -310,6 +319,7 @@ def thousand_moves(notebook: Notebook) -> list[Row]:
         Row(f"{where}minutes", f"{minutes:.1f}"),
         Row(f"{where}exceptions", str(len(problems)), "0", not problems),
         Row(f"{where}growth of memory", f"{memory:.1f} MiB", "< 20 MiB", memory < 20),
+        Row(f"{where}compilations", compiled or "0", "0", not compiled),
         *(Row(f"{where}growth of {name}", str(n), "0", n == 0) for name, n in grown.items()),
         Row(f"{where}outputs in the cell", str(shown), "1", shown == 1),
     ]

@@ -158,7 +158,6 @@ class Watch:
                 for notifiers in widget._trait_notifiers.get(name, {}).values()
             ),
             "memory": psutil.Process().memory_info().rss,
-            "compiled": len(self.compiled),
         }
 
 

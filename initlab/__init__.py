@@ -1,10 +1,11 @@
 """initlab: see, and check, how a neural network's starting weights decide whether it learns."""
 
-from initlab import data
+from initlab import data, teaching
 from initlab.data import Batch
 from initlab.diagnosis import Diagnosis, diagnose
 from initlab.draws import weights
 from initlab.explorer import Explorer, explore
+from initlab.figures import plot_curves, plot_neurons
 from initlab.plots import plot
 from initlab.registering import register_activation, register_initializer
 from initlab.setting import Setting
@@ -27,10 +28,13 @@ __all__ = [
     "explore",
     "initializers",
     "plot",
+    "plot_curves",
+    "plot_neurons",
     "predict",
     "probe",
     "register_activation",
     "register_initializer",
+    "teaching",
     "train",
     "weights",
 ]

@@ -116,13 +116,3 @@ def check_range(setting: Setting, max_depth: int) -> None:
                 f"the {name} slider goes from {low:g} to {high:g}, not to {value:g};"
                 f" the nearest is {min(max(value, low), high):g}"
             )
-
-
-def explanation(setting: Setting) -> str:
-    """Where the sliders stand, in words."""
-    bias = f", bias {setting.bias_std:g}" if setting.bias_std else ""
-    dtype = f", {setting.dtype}" if setting.dtype != "float32" else ""
-    return (
-        f"Depth {setting.depth}, width {setting.width}, {setting.activation},"
-        f" {setting.initializer}, gain {setting.gain:.3g}{bias}{dtype}."
-    )

@@ -11,7 +11,7 @@ from IPython.display import display
 from initlab import controls as control_widgets
 from initlab.activations import ACTIVATIONS, branches
 from initlab.catalogue import nearest
-from initlab.controls import CONTROLS, DEFAULT_CONTROLS, check_range, explanation
+from initlab.controls import CONTROLS, DEFAULT_CONTROLS, check_range
 from initlab.data import Batch, digits
 from initlab.diagnosis import Diagnosis, diagnose
 from initlab.draws import compile_draws
@@ -158,7 +158,7 @@ class Explorer(ipywidgets.VBox):
     @property
     def description(self) -> str:
         """The picture in words: where the sliders stand, and which failure is seen."""
-        return f"{explanation(self.setting)} {self._diagnosis}"
+        return f"{self.setting.describe()} {self._diagnosis}"
 
     def _draw(self, dpi: float = DPI) -> None:
         picture = self._picture(dpi)

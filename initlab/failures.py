@@ -11,14 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab.activations import ACTIVATIONS
+from initlab.measures import SAME_NEURON
 from initlab.signals import Signals
 
 #: Gradient second moments of two layers may differ by this factor. Networks were found to train
 #: up to about six depth scales (Schoenholz et al. 2017), where they differ by e^6 = 400; the rest
 #: is room for what a finite width adds by chance.
 GRADIENT_FACTOR = 1e3
-#: A layer has collapsed if as many different neurons as this share of its responsive units are not
-#: there. One copy of each neuron would be exactly half; random weights give no copies at all.
+#: A layer has collapsed if fewer of its responsive neurons than this share are different ones.
+#: Random weights give no copies at all; one copy of every neuron would leave just this many.
 DISTINCT_SHARE = 0.5
 #: More than half of the preactivations where the slope is under 1% of its largest. Judged only
 #: where both tails are flat: a relu is flat for half of its inputs by design.
@@ -45,7 +46,8 @@ class Failure:
 
 def find_failures(signals: Signals) -> tuple[Failure, ...]:
     """Every failure that the signals show, in the order in which it is told."""
-    with np.errstate(invalid="ignore"):  # comparisons with NaN are False, as they should be
+    # comparisons with NaN are False, as they should be; a ratio may well be inf
+    with np.errstate(invalid="ignore", over="ignore"):
         judged = _judged(signals)
         found = (
             _overflow(signals),
@@ -150,7 +152,8 @@ def _underflow(signals: Signals) -> Failure | None:
 def gradient_ratio(signals: Signals) -> float:
     """Gradient second moment of the first hidden layer over that of the last; NaN if undefined."""
     first, last = signals.gradient_second_moment[[0, -1]]
-    return float(first / last) if last > 0 else float("nan")
+    with np.errstate(over="ignore"):
+        return float(first / last) if last > 0 else float("nan")
 
 
 def _vanishing(signals: Signals) -> Failure | None:
@@ -196,10 +199,11 @@ def _symmetry(signals: Signals, judged) -> Failure | None:
     if width == 1:
         return None
     off = np.fmax(signals.dead_fraction, signals.saturated_fraction)
-    # a layer that is silent for inputs that differ says nothing about its neurons
-    speaks = (signals.activation_second_moment[1:] > 0) | (signals.preactivation_variance == 0)
-    fewer = distinct < DISTINCT_SHARE * width * (1 - off)
-    collapsed = judged & speaks & (fewer | (distinct == 1))
+    # a layer that answers whatever comes with one and the same number, as one that is off or
+    # saturated does, says nothing about its neurons
+    spread, size = signals.activation_variance[1:], signals.activation_second_moment[1:]
+    judged = judged & ((spread > SAME_NEURON**2 * size) | (signals.preactivation_variance == 0))
+    collapsed = judged & ((distinct == 1) | (distinct < DISTINCT_SHARE * width * (1 - off)))
     if not collapsed.any():
         return None
     layer = _start(collapsed)

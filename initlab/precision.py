@@ -30,10 +30,21 @@ def predicted_overflow(
       A hidden layer, 0 for the input, ``depth + 1`` for the readout; None if no layer is expected
       to overflow, or theory is silent.
 
+    Raises:
+      TypeError: if ``setting`` is not a Setting or ``batch`` not a Batch.
+
     >>> predicted_overflow(Setting(20, 128, "relu", "he_normal", gain=4.0, dtype="float16"))
     7
     """
+    if not isinstance(setting, Setting):
+        raise TypeError(
+            f"predicted_overflow takes a Setting, such as Setting(depth=50), not {setting!r}"
+        )
     batch = digits() if batch is None else batch
+    if not isinstance(batch, Batch):
+        raise TypeError(
+            f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
+        )
     largest = float(jnp.finfo(setting.dtype).max)
     if np.abs(batch.inputs).max() > largest:
         return 0

@@ -103,6 +103,19 @@ class Setting:
             )
         return dataclasses.replace(self, **changes)
 
+    def describe(self) -> str:
+        """The setting in a sentence.
+
+        >>> Setting(depth=50, bias_std=0.1).describe()
+        'Depth 50, width 128, tanh, glorot_normal, gain 1, bias 0.1.'
+        """
+        bias = f", bias {self.bias_std:g}" if self.bias_std else ""
+        dtype = f", {self.dtype}" if self.dtype != "float32" else ""
+        return (
+            f"Depth {self.depth}, width {self.width}, {self.activation},"
+            f" {self.initializer}, gain {self.gain:.4g}{bias}{dtype}."
+        )
+
     def changes(self) -> dict:
         """The fields that differ from the defaults, in order: what one types to get this setting.
 

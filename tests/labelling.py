@@ -142,7 +142,8 @@ def _backward_failures(forward) -> dict[str, int]:
         dead = (slope == 0).all(axis=0).mean()
         if dead > 0.75:
             found.setdefault("dead units", layer)
-        if forward.setting.width > 1 and (a.any() or z.var() == 0):
+        one_answer = a.std() <= 1e-5 * root_mean_square(a) and z.var() > 0
+        if forward.setting.width > 1 and not one_answer:
             off = max(dead, flat_share(forward.setting.activation, z))
             distinct = distinct_units(a, gradients[layer - 1], 1e-5)
             if distinct == 1 or distinct < 0.5 * (1 - off) * forward.setting.width:

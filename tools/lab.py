@@ -32,43 +32,75 @@ OPTIONS = [
 if hasattr(os, "geteuid") and os.geteuid() == 0:
     OPTIONS.append("--allow-root")
 
+# The versions of Google Colab, where `make test-colab` made them.
+COLAB_PYTHON = ROOT / ".venv-colab" / "bin" / "python"
+
 START_SECONDS = 120
 STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Lab:
-    """A JupyterLab that runs: where, and the token that it asks for."""
+    """A server of notebooks that runs: where, and the token that it asks for."""
 
     address: str
     token: str
 
-    def url(self, notebook: str) -> str:
-        """Give the address that opens one notebook of the folder that is served."""
-        return f"{self.address}/lab/tree/{notebook}?token={self.token}"
+    def url(self, notebook: str, view: str = "lab/tree") -> str:
+        """Give the address that opens one notebook of the folder that is served.
+
+        JupyterLab's server has other views of it: "notebooks" for Notebook 7, "voila/render".
+        """
+        return f"{self.address}/{view}/{notebook}?token={self.token}"
 
 
 @contextlib.contextmanager
 def running(notebooks: Path, home: Path) -> Iterator[Lab]:
     """Serve a folder of notebooks, with settings and logs in `home`, nobody's own."""
+    lab = _free_place()
+    command = [
+        *(sys.executable, "-m", "jupyterlab", *OPTIONS, "--no-browser"),
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={lab.address.rpartition(':')[2]}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={lab.token}",
+        f"--ServerApp.root_dir={notebooks}",
+    ]
+    with _serving(command, lab, notebooks, home):
+        yield lab
+
+
+@contextlib.contextmanager
+def running_classic(python: Path, notebooks: Path, home: Path) -> Iterator[Lab]:
+    """Serve them by Notebook 6, as an environment with Colab's versions has it."""
+    lab = _free_place()
+    command = [
+        *(str(python), "-m", "notebook", "--no-browser", "--allow-root"),
+        "--NotebookApp.ip=127.0.0.1",
+        f"--NotebookApp.port={lab.address.rpartition(':')[2]}",
+        "--NotebookApp.port_retries=0",
+        f"--NotebookApp.token={lab.token}",
+        f"--NotebookApp.notebook_dir={notebooks}",
+    ]
+    with _serving(command, lab, notebooks, home):
+        yield lab
+
+
+def _free_place() -> Lab:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    lab = Lab(address=f"http://127.0.0.1:{port}", token=secrets.token_hex(16))
+    return Lab(address=f"http://127.0.0.1:{port}", token=secrets.token_hex(16))
+
+
+@contextlib.contextmanager
+def _serving(command: list[str], lab: Lab, notebooks: Path, home: Path) -> Iterator[None]:
     environment = os.environ | {
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
     }
-    command = [
-        *(sys.executable, "-m", "jupyterlab", *OPTIONS, "--no-browser"),
-        "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={lab.token}",
-        f"--ServerApp.root_dir={notebooks}",
-    ]
     log = home / "lab.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -76,7 +108,7 @@ def running(notebooks: Path, home: Path) -> Iterator[Lab]:
         )
     try:
         _wait_until_it_answers(server, lab, log)
-        yield lab
+        yield
     finally:
         server.terminate()  # on which it ends its kernels first
         try:
@@ -98,7 +130,7 @@ def _wait_until_it_answers(server: subprocess.Popen, lab: Lab, log: Path) -> Non
                 return
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.2)  # it does not listen yet
-    raise RuntimeError(f"JupyterLab did not start; its log ends:\n{log.read_text()[-3000:]}")
+    raise RuntimeError(f"Jupyter did not start; its log ends:\n{log.read_text()[-3000:]}")
 
 
 def main() -> None:

@@ -1,0 +1,24 @@
+"""The exercises of the notebooks: solution, mistakes that people make, and an oracle for each.
+
+To add one, write its solution as a learner would, an oracle that is not that solution, and the
+wrong answers worth a word; the tests run them all.
+"""
+
+from initlab.catalogue import Catalogue
+from initlab.exercises.gradients import BACKWARD, GRADIENT_RATIO, OVERFLOW_DEPTH
+from initlab.exercises.moments import CRITICAL_GAIN, VARIANCE_MAP
+from initlab.exercises.scales import GLOROT_SCALE, HE_SCALE
+from initlab.exercises.symmetry import BREAK_SYMMETRY
+
+EXERCISES = Catalogue("exercise")
+for _exercise in (
+    HE_SCALE,
+    GLOROT_SCALE,
+    VARIANCE_MAP,
+    BREAK_SYMMETRY,
+    GRADIENT_RATIO,
+    BACKWARD,
+    CRITICAL_GAIN,
+    OVERFLOW_DEPTH,
+):
+    EXERCISES.add(_exercise)

@@ -1,0 +1,605 @@
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from initlab import Batch, Setting, data, probe, train, training, weights
+from tests.plain_network import plain_logits
+
+BATCH = data.digits(96)
+SHARE = np.bincount(BATCH.labels, minlength=10) / len(BATCH)
+SMALL = Setting(2, 16, "tanh")
+FLOAT32 = np.finfo(np.float32).eps
+
+
+def shortly(settings, steps=3, **options):
+    """A short run on few examples."""
+    return train(settings, options.pop("batch", BATCH), steps=steps, **options)
+
+
+def parted(weight):
+    """How far the units of a layer, columns of its weights, are from being one."""
+    return np.abs(weight - weight[:, :1]).max()
+
+
+def moved(parameters, start):
+    """For each layer, how far its weights are from those of the start, relative to the latter."""
+    return [
+        np.abs(now - then).max() / (np.abs(then).max() or 1.0)
+        for (now, _), (then, _) in zip(parameters, start, strict=True)
+    ]
+
+
+# --- against a plain loop in NumPy -----------------------------------------------------------
+
+PLAIN = {
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
+    "sigmoid": (
+        lambda z: 1 / (1 + np.exp(-z)),
+        lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2,
+    ),
+}
+
+
+def plain_gradients(parameters, x, labels, activation):
+    """The mean cross-entropy and its gradients in a flat list, by the chain rule, in float64."""
+    phi, slope = PLAIN[activation]
+    before, after = [], [x]
+    for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
+        before.append(after[-1] @ weight + bias)
+        after.append(phi(before[-1]))
+    logits = after[-1] @ parameters[-2] + parameters[-1]
+    share = np.exp(logits - logits.max(axis=1, keepdims=True))
+    share /= share.sum(axis=1, keepdims=True)
+    loss = -np.log(share[np.arange(len(x)), labels]).mean()
+    delta = (share - np.eye(share.shape[1])[labels]) / len(x)
+    gradients = []
+    for index in reversed(range(len(after))):
+        gradients = [after[index].T @ delta, delta.sum(axis=0), *gradients]
+        if index:
+            delta = (delta @ parameters[2 * index].T) * slope(before[index - 1])
+    return loss, gradients
+
+
+def plain_updates(name, history):
+    """The update that an optimizer's paper makes of all gradients so far, newest last."""
+    t = len(history)
+    if name == "sgd":
+        return -0.5 * history[-1]
+    if name == "momentum":  # Polyak 1964
+        return -0.1 * sum(0.9 ** (t - 1 - i) * g for i, g in enumerate(history))
+    # Kingma & Ba 2015, with the sums written out
+    first = sum(0.1 * 0.9 ** (t - 1 - i) * g for i, g in enumerate(history)) / (1 - 0.9**t)
+    second = sum(0.001 * 0.999 ** (t - 1 - i) * g**2 for i, g in enumerate(history))
+    return -0.01 * first / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
+
+
+@pytest.mark.parametrize("activation", PLAIN)
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [("sgd", optax.sgd(0.5)), ("momentum", optax.sgd(0.1, 0.9)), ("adam", optax.adam(0.01))],
+)
+def test_steps_are_those_of_a_plain_loop(activation, name, optimizer):
+    """Sources: the chain rule and each optimizer's paper, in NumPy's float64.
+
+    An update's error is the gradient's relative rounding, some 10 eps of float32, times the
+    update's size, over 6 steps; Adam divides small gradients by themselves, so its bound is wider.
+    """
+    setting = Setting(2, 8, activation, bias_std=0.3)
+    history = shortly(setting, 6, optimizer=optimizer, record_every=1)
+    start = weights(setting)
+    plain = [array.astype(float) for pair in start for array in pair]
+    inputs, losses, gradients = BATCH.inputs.astype(float), [], [[] for _ in plain]
+    for _ in range(7):
+        loss, new = plain_gradients(plain, inputs, BATCH.labels, activation)
+        losses.append(loss)
+        [kept.append(gradient) for kept, gradient in zip(gradients, new, strict=True)]
+        last = plain
+        plain = [p + plain_updates(name, g) for p, g in zip(plain, gradients, strict=True)]
+    tolerance = 1e-4 if name == "adam" else 1e-5
+    np.testing.assert_allclose(history.loss[0], losses, rtol=tolerance)
+    trained = [array for pair in history.parameters[0] for array in pair]
+    for now, expected, then in zip(trained, last, (a for p in start for a in p), strict=True):
+        size = np.abs(expected - then).max()
+        assert size > 1e-4  # otherwise nothing is tested
+        np.testing.assert_allclose(now, expected, atol=tolerance * size + 4 * FLOAT32)
+
+
+def test_a_run_starts_from_the_very_weights_and_ends_in_the_parameters():
+    setting = SMALL.replace(bias_std=0.2)
+    history = shortly(setting, 5, record_every=2, keep_first_layer=True)
+    np.testing.assert_array_equal(history.steps, [0, 2, 4, 5])
+    np.testing.assert_array_equal(history.first_layer[0, 0], weights(setting)[0][0])
+    np.testing.assert_array_equal(history.first_layer[0, -1], history.parameters[0][0][0])
+    given = shortly(setting, 5, record_every=2, initial=weights(setting))
+    np.testing.assert_array_equal(given.loss, history.loss)
+    # the plain network with the final parameters has the last record's loss and accuracy
+    logits = plain_logits(history.parameters[0], BATCH.inputs, "tanh")
+    right = (logits.argmax(axis=1) == BATCH.labels).mean()
+    assert history.accuracy[0, -1] == pytest.approx(right, abs=1e-6)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    likelihood = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    mean = -likelihood[np.arange(len(BATCH)), BATCH.labels].mean()
+    assert history.loss[0, -1] == pytest.approx(mean, rel=1e-5)
+
+
+def test_how_a_run_is_cut_into_records_changes_nothing():
+    options = {"steps": 12, "optimizer": optax.adam(0.01), "batch_size": 32, "dropout": 0.2}
+    often, seldom = (shortly(SMALL, record_every=n, **options) for n in (1, 12))
+    np.testing.assert_array_equal(often.loss[:, [0, -1]], seldom.loss)
+    for (one, _), (other, _) in zip(often.parameters[0], seldom.parameters[0], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+@pytest.mark.parametrize("initializer", ["zeros", "constant", "glorot_normal", "orthogonal"])
+def test_the_first_record_is_what_a_probe_says(activation, initializer):
+    """Source: initlab.probe, which is held against the plain network."""
+    setting = Setting(3, 16, activation, initializer, bias_std=0.1)
+    history, signals = shortly(setting, 1), probe(setting, BATCH)
+    for name in ("activation_variance", "gradient_second_moment", "distinct_neurons"):
+        measured = getattr(history, name)[0, 0]
+        np.testing.assert_allclose(measured, getattr(signals, name), rtol=1e-4, err_msg=name)
+    assert history.loss[0, 0] == pytest.approx(signals.loss, rel=1e-6)
+
+
+def test_gradients_too_small_for_float32s_squares_are_not_zero():
+    setting = Setting(20, 16, "tanh", gain=0.05)
+    history, signals = shortly(setting, 1), probe(setting, BATCH)
+    assert 0 < history.gradient_second_moment[0, 0, 0] < 1e-45
+    np.testing.assert_allclose(
+        history.gradient_second_moment[0, 0], signals.gradient_second_moment, rtol=1e-3
+    )
+
+
+# --- zeros -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": optax.sgd(1.0)},
+        {"optimizer": optax.adam(0.01)},
+        {"optimizer": optax.sgd(0.1, 0.9), "batch_size": 32},
+        {"optimizer": optax.adamw(0.01), "dropout": 0.5},
+    ],
+    ids=["sgd", "adam", "minibatches", "dropout and decay"],
+)
+def test_zeros_stay_exactly_zero_where_the_activation_does(activation, options):
+    """Nothing reaches the readout, and nothing comes back through it: only its bias moves."""
+    setting = Setting(2, 16, activation, "zeros")
+    history = shortly(setting, 50, **options)
+    for weight, _ in history.parameters[0]:
+        assert not weight.any()
+    for _, bias in history.parameters[0][:-1]:
+        assert not bias.any()
+    assert history.parameters[0][-1][1].any()
+    assert (history.distinct_neurons == 1).all()
+    assert (history.gradient_second_moment == 0).all()
+
+
+def test_zeros_learn_the_class_frequencies_and_no_more():
+    """The logits tend to the logarithms of the frequencies, the loss to their entropy, and the
+    accuracy is the largest class's share, not zero. The bias's Hessian has eigenvalues of about
+    1/10, so 300 steps of size 1 leave (1 - 1/10)^300 = 1e-14 of the distance.
+    """
+    history = train(Setting(2, 16, "tanh", "zeros"), optimizer=optax.sgd(1.0), steps=300)
+    labels = data.digits(1024).labels
+    share = np.bincount(labels) / len(labels)
+    bias = history.parameters[0][-1][1].astype(float)
+    np.testing.assert_allclose(bias - bias.mean(), np.log(share) - np.log(share).mean(), atol=1e-5)
+    assert history.loss[0, 0] == pytest.approx(np.log(10), rel=1e-6)
+    assert history.loss[0, -1] == pytest.approx(-(share * np.log(share)).sum(), abs=1e-6)
+    assert round(history.accuracy[0, -1] * 1024) == np.bincount(labels).max()
+    rest = data.digits(1797).labels[1024:]
+    expected = (rest == share.argmax()).sum()
+    assert round(history.held_out_accuracy[0, -1] * len(rest)) == expected
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_sigmoid_thaws_from_the_top_one_layer_a_step(steps):
+    """sigmoid(0) = 1/2 feeds the readout; a layer moves one step after the one above it did."""
+    setting = Setting(3, 16, "sigmoid", "zeros")
+    history = shortly(setting, steps, optimizer=optax.sgd(1.0))
+    warm = [weight.any() for weight, _ in history.parameters[0]]
+    assert warm == [False] * (4 - steps) + [True] * steps
+    assert max(parted(weight) for weight, _ in history.parameters[0][:-1]) <= 1e-6
+
+
+def test_sigmoid_from_zeros_learns_as_one_neuron():
+    setting = Setting(1, 16, "sigmoid", "zeros")
+    history = shortly(setting, 200, optimizer=optax.adam(0.01))
+    assert history.accuracy[0, -1] > SHARE.max() + 0.05
+    assert history.loss[0, -1] < -(SHARE * np.log(SHARE)).sum() - 0.1
+    assert (history.distinct_neurons == 1).all()
+    assert parted(history.parameters[0][0][0]) <= 1e-6
+
+
+def zeros(bias=0.0, depth=2, width=16):
+    """Zero weights, and hidden biases of one value or of a vector."""
+    start = weights(Setting(depth, width, initializer="zeros"))
+    return [(w, np.full_like(b, bias)) for w, b in start[:-1]] + start[-1:]
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_a_constant_bias_thaws_zeros_and_the_units_stay_one(activation):
+    setting = Setting(2, 16, activation, "zeros")
+    first = shortly(setting, 1, initial=zeros(0.5)).parameters[0]
+    assert [weight.any() for weight, _ in first] == [False, False, True]
+    history = shortly(setting, 200, optimizer=optax.adam(0.01), initial=zeros(0.5))
+    assert history.loss[0, -1] < -(SHARE * np.log(SHARE)).sum() - 0.05
+    assert (history.distinct_neurons == 1).all()
+
+
+@pytest.mark.parametrize("bias", [0.0, -0.5])
+def test_relu_without_a_positive_bias_is_dead_below_the_readout(bias):
+    start = zeros(bias)
+    history = shortly(Setting(2, 16, "relu", "zeros"), 50, initial=start)
+    assert not any(weight.any() for weight, _ in history.parameters[0])
+    for (_, now), (_, then) in zip(history.parameters[0][:-1], start[:-1], strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_random_biases_break_the_tie_of_zeros(activation):
+    setting = Setting(2, 16, activation, "zeros", bias_std=0.5)
+    history = shortly(setting, 200, optimizer=optax.adam(0.01))
+    assert (history.distinct_neurons[0, -1] == 16).all()
+    assert history.accuracy[0, -1] > 0.9
+
+
+def test_a_zero_readout_is_good_practice():
+    """All but the readout's gradients are zero at the first step, none at the second."""
+    setting = Setting(2, 32, "relu", "he_normal")
+    start = weights(setting)
+    start[-1] = tuple(np.zeros_like(array) for array in start[-1])
+    first = shortly(setting, 1, initial=start)
+    assert first.loss[0, 0] == pytest.approx(np.log(10), rel=1e-6)
+    assert [change > 0 for change in moved(first.parameters[0], start)] == [False, False, True]
+    history = shortly(setting, 100, initial=start, optimizer=optax.sgd(0.5))
+    assert min(moved(history.parameters[0], start)) > 0
+    assert history.accuracy[0, -1] == 1.0
+
+
+# --- constants -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": optax.sgd(0.1)},
+        {"optimizer": optax.sgd(0.02, 0.9), "batch_size": 32},
+        {"optimizer": optax.adam(0.01)},
+        {"optimizer": optax.adamw(0.01, weight_decay=0.1), "batch_size": 32},
+    ],
+    ids=["sgd", "momentum on minibatches", "adam", "decay on minibatches"],
+)
+def test_constants_stay_one_neuron_whatever_the_optimizer(activation, options):
+    """Units that agree in all weights get the same update, and so agree after it."""
+    history = shortly(Setting(2, 16, activation, "constant"), 100, **options)
+    assert (history.distinct_neurons == 1).all()
+    *hidden, (readout, _) = history.parameters[0]
+    assert max(parted(weight) for weight, _ in hidden) <= 1e-6
+    assert parted(readout.T) <= 1e-6
+    assert history.loss[0, -1] < history.loss[0, 0]
+
+
+def test_equal_readout_weights_pass_nothing_back_at_the_first_step():
+    """An example's gradients sum to 0 over the classes; what moves below is that sum's rounding."""
+    setting = Setting(2, 16, "tanh", "constant")
+    start = weights(setting)
+    after_one, after_two = (
+        moved(shortly(setting, n, optimizer=optax.sgd(0.1)).parameters[0], start) for n in (1, 2)
+    )
+    assert max(after_one[:-1]) < 1e-5 and after_one[-1] > 1e-2
+    assert min(after_two) > 1e-4
+
+
+def test_dropout_makes_different_neurons_of_constants():
+    history = shortly(
+        Setting(2, 16, "tanh", "constant"), 200, optimizer=optax.adam(0.01), dropout=0.3
+    )
+    assert (history.distinct_neurons[0, 0] == 1).all()
+    assert (history.distinct_neurons[0, -1] == 16).all()
+    assert history.accuracy[0, -1] > 0.8
+
+
+@pytest.mark.parametrize(("inner", "outer"), [("constant", "random"), ("random", "constant")])
+def test_units_stay_one_only_if_incoming_and_outgoing_weights_agree(inner, outer):
+    setting = Setting(1, 16, "tanh")
+    kinds = {"constant": "constant", "random": "glorot_normal"}
+    start = [
+        weights(setting.replace(initializer=kinds[inner]))[0],
+        weights(setting.replace(initializer=kinds[outer]))[1],
+    ]
+    history = shortly(setting, 100, optimizer=optax.sgd(0.5), initial=start)
+    assert history.distinct_neurons[0, -1, 0] == 16
+    assert history.accuracy[0, -1] > 0.8
+
+
+# --- dropout and minibatches -----------------------------------------------------------------
+
+
+def test_dropout_silences_its_share_and_scales_up_the_others():
+    """After one step on one example, a silent unit's outgoing weights have not moved, and the
+    others moved 1 / (1 - share) as far as without dropout. The readout starts at zero, so delta
+    does not depend on masks; the count of 2,048 has a standard deviation of 21.
+    """
+    setting, one = Setting(1, 2048, "tanh", "constant"), data.digits(1)
+    one = Batch(one.inputs, one.labels, 10)
+    start = weights(setting)
+    start[-1] = tuple(np.zeros_like(array) for array in start[-1])
+    options = {"batch": one, "initial": start, "optimizer": optax.sgd(0.1)}
+    (_, (plain, _)), (_, (masked, _)) = (
+        shortly(setting, 1, dropout=share, **options).parameters[0] for share in (0.0, 0.3)
+    )
+    silent = ~masked.any(axis=1)
+    assert abs(silent.sum() - 0.3 * 2048) < 5 * 21
+    np.testing.assert_allclose(masked[~silent], plain[~silent] / 0.7, rtol=1e-5)
+
+
+def test_an_epoch_takes_every_example_once_in_an_order_of_its_own():
+    """Each example has a class of its own, so the readout's bias tells which were chosen."""
+    batch = Batch(np.ones((64, 3)), np.arange(64))
+    setting = Setting(1, 4, "tanh", "zeros")
+
+    def chosen(steps, **options):
+        history = shortly(
+            setting, steps, batch=batch, batch_size=16, optimizer=optax.sgd(1e-3), **options
+        )
+        # a step adds 1/16 - 1/64 to those in the batch and -1/64 to others, but for some 1e-3
+        return np.round(history.parameters[0][-1][1] / 1e-3 * 16 + steps / 4, 2)
+
+    after = [chosen(steps) for steps in range(1, 6)]
+    for count, seen in enumerate(after[:4], start=1):
+        assert sorted(seen) == [0.0] * (64 - 16 * count) + [1.0] * (16 * count)
+    assert sorted(after[4]) == [1.0] * 48 + [2.0] * 16
+    assert (after[0] != after[4] - 1).any()
+    assert (after[0] != chosen(1, seed=1)).any()
+
+
+def test_a_batch_of_all_examples_is_no_minibatch():
+    full, whole = shortly(SMALL), shortly(SMALL, batch_size=len(BATCH))
+    np.testing.assert_array_equal(full.loss, whole.loss)
+
+
+def test_a_seed_repeats_a_run():
+    options = {"batch_size": 24, "dropout": 0.2}
+    first, again, other = (shortly(SMALL, 8, seed=n, **options) for n in (3, 3, 4))
+    np.testing.assert_array_equal(first.loss, again.loss)
+    assert (first.loss[0, 1:] != other.loss[0, 1:]).all()
+
+
+# --- several starts --------------------------------------------------------------------------
+
+
+def test_a_start_trains_alone_as_in_company():
+    """Sums are taken in another order, by which a loss differs by some eps of float32 a step."""
+    kinds = ("glorot_normal", "constant", "orthogonal")
+    settings = [SMALL.replace(initializer=kind) for kind in kinds]
+    options = {"steps": 20, "batch_size": 32, "dropout": 0.1}
+    together = shortly(settings, **options)
+    for place, setting in enumerate(settings):
+        alone = shortly(setting, **options)
+        np.testing.assert_allclose(together.loss[place], alone.loss[0], rtol=20 * 10 * FLOAT32)
+
+
+def test_starts_of_different_shapes_keep_their_places():
+    settings = [
+        Setting(2, 16, "tanh"),
+        Setting(3, 8, "relu"),
+        Setting(2, 16, "tanh", "constant"),
+    ]
+    history = shortly(settings, 4, record_every=2, keep_first_layer=True)
+    assert history.settings == tuple(settings) and len(history) == 3
+    assert history.loss.shape == history.accuracy.shape == (3, 3)
+    assert history.held_out_accuracy.shape == (3, 3) and np.isnan(history.held_out_accuracy).all()
+    assert history.distinct_neurons.shape == history.gradient_second_moment.shape == (3, 3, 3)
+    assert history.activation_variance.shape == (3, 3, 4)
+    assert history.first_layer.shape == (3, 3, 64, 16)
+    for place, setting in enumerate(settings):
+        depth, width = setting.depth, setting.width
+        assert np.isfinite(history.distinct_neurons[place, :, :depth]).all()
+        assert np.isnan(history.distinct_neurons[place, :, depth:]).all()
+        assert np.isnan(history.activation_variance[place, :, depth + 1 :]).all()
+        assert np.isnan(history.first_layer[place, :, :, width:]).all()
+        start = weights(setting)
+        np.testing.assert_array_equal(history.first_layer[place, 0, :, :width], start[0][0])
+        shapes = [(w.shape, b.shape) for w, b in history.parameters[place]]
+        assert shapes == [(w.shape, b.shape) for w, b in start]
+    table = repr(history).splitlines()
+    assert table[0] == "after 4 steps:" and len(table) == 5
+    assert table[4].split()[3:5] == ["1", "1"]
+
+
+def test_some_starts_are_given_and_others_their_own():
+    other = weights(SMALL.replace(seed=7))
+    history = shortly([SMALL, SMALL], 1, initial=[None, other], keep_first_layer=True)
+    np.testing.assert_array_equal(history.first_layer[0, 0], weights(SMALL)[0][0])
+    np.testing.assert_array_equal(history.first_layer[1, 0], other[0][0])
+
+
+def test_a_group_compiles_once_also_for_an_optimizer_made_again():
+    def compiled():
+        return training._advance._cache_size(), training._observe._cache_size()
+
+    settings = [Setting(1, 12, "elu", seed=seed) for seed in (0, 1)]
+    before = compiled()
+    shortly(settings, 7, record_every=2, optimizer=optax.adam(0.01))
+    assert compiled() == (before[0] + 1, before[1] + 1)
+    shortly(settings, 4, optimizer=optax.adam(0.01))
+    assert compiled() == (before[0] + 1, before[1] + 1)
+    shortly([*settings, Setting(2, 12, "elu")], 4, optimizer=optax.adam(0.01))
+    assert compiled() == (before[0] + 2, before[1] + 2)
+
+
+def test_optimizers_that_differ_are_not_taken_for_each_other():
+    rate = [0.1]
+
+    def schedule(step):
+        return rate[0] + 0.0 * step
+
+    makers = [
+        lambda: optax.sgd(0.1),
+        lambda: optax.sgd(0.2),
+        lambda: optax.sgd(0.1, 0.5),
+        lambda: optax.sgd(0.1, 0.5, nesterov=True),
+        lambda: optax.chain(optax.clip_by_global_norm(0.01), optax.sgd(0.1)),
+        lambda: optax.adam(0.1),
+        lambda: optax.adam(0.1, b1=0.5),
+        lambda: optax.sgd(optax.linear_schedule(0.1, 0.0, 3)),
+    ]
+    losses = [shortly(SMALL, 3, optimizer=make()).loss[0, -1] for make in makers]
+    assert len(set(losses)) == len(makers)
+    assert shortly(SMALL, 3, optimizer=optax.sgd(schedule)).loss[0, -1] == pytest.approx(losses[0])
+
+
+def test_each_start_has_an_optimizer_state_of_its_own():
+    """A gradient's norm is clipped by start, not over all of them."""
+    settings = [Setting(2, 16, "relu", "he_normal", gain=gain) for gain in (1.0, 10.0)]
+    optimizer = optax.chain(optax.clip_by_global_norm(0.1), optax.sgd(1.0))
+    history = shortly(settings, 1, optimizer=optimizer)
+    for setting, parameters in zip(settings, history.parameters, strict=True):
+        pairs = zip(parameters, weights(setting), strict=True)
+        length = sum(((now - then) ** 2).sum() for p, q in pairs for now, then in zip(*(p, q)))  # noqa: B905
+        assert np.sqrt(length) == pytest.approx(0.1, rel=1e-3)
+
+
+# --- divergence, streaming, stopping ---------------------------------------------------------
+
+
+def test_a_start_that_diverges_is_recorded_and_the_others_go_on():
+    settings = [SMALL, Setting(2, 16, "relu", "he_normal", gain=1e4), SMALL.replace(seed=1)]
+    alone = shortly(settings[::2], 30, optimizer=optax.sgd(0.5), record_every=1)
+    history = shortly(settings, 30, optimizer=optax.sgd(0.5), record_every=1)
+    assert alone.diverged_at == (None, None)
+    np.testing.assert_array_equal(history.loss[::2], alone.loss)
+    step = history.diverged_at[1]
+    assert history.diverged_at[::2] == (None, None) and 0 < step <= 30
+    finite = np.isfinite(history.loss[1])
+    np.testing.assert_array_equal(finite, np.arange(31) < step)
+    assert np.isnan(history.distinct_neurons[1, -1]).all()
+    assert np.isnan(history.gradient_second_moment[1, -1]).all()
+    assert np.isinf(history.activation_variance[1, -1, 1:]).all()
+    assert history.accuracy[1, -1] == 0
+    assert f"diverged at step {step}" in repr(history)
+    # the step is found between records, too
+    seldom = shortly(settings, 30, optimizer=optax.sgd(0.5), record_every=30)
+    assert seldom.diverged_at == history.diverged_at
+
+
+def test_a_start_that_overflows_at_once_diverged_before_any_step():
+    setting = Setting(10, 16, "relu", "he_normal", gain=1e6)
+    history = shortly(setting, 2)
+    assert history.diverged_at == (0,) and not np.isfinite(history.loss).any()
+
+
+def test_records_stream_and_false_stops():
+    seen = []
+
+    def progress(step, history):
+        assert list(history.steps) == list(range(0, step + 1, 2))
+        assert history.loss.shape == (1, len(history.steps)) and np.isfinite(history.loss).all()
+        seen.append(history)
+        return step < 6
+
+    history = shortly(SMALL, 20, record_every=2, progress=progress)
+    assert list(history.steps) == [0, 2, 4, 6] and not history.complete
+    assert "not complete" in repr(history)
+    full = shortly(SMALL, 6, record_every=2)
+    assert full.complete
+    np.testing.assert_array_equal(full.loss, history.loss)
+    np.testing.assert_array_equal(full.parameters[0][0][0], history.parameters[0][0][0])
+    assert [len(partial.steps) for partial in seen] == [1, 2, 3, 4]  # later ones changed nothing
+
+
+def test_an_interrupt_keeps_what_was_recorded(monkeypatch):
+    advance, calls = training._advance, []
+
+    def interrupted(*arguments):
+        calls.append(None)
+        if len(calls) == 4:  # the second group's second turn
+            raise KeyboardInterrupt
+        return advance(*arguments)
+
+    monkeypatch.setattr(training, "_advance", interrupted)
+    settings = [SMALL, Setting(1, 16, "tanh")]
+    history = shortly(settings, 20, record_every=5)
+    assert list(history.steps) == [0, 5] and not history.complete
+    monkeypatch.undo()
+    expected = shortly(settings, 5, record_every=5)
+    np.testing.assert_array_equal(history.loss, expected.loss)
+    for got, wanted in zip(history.parameters, expected.parameters, strict=True):
+        np.testing.assert_array_equal(got[0][0], wanted[0][0])
+
+
+# --- data and bad input ----------------------------------------------------------------------
+
+
+def test_by_default_1024_digits_are_learned_and_773_held_out():
+    default = train(SMALL, steps=2)
+    everything = data.digits(1797)
+    held_out = Batch(everything.inputs[1024:], everything.labels[1024:], 10)
+    assert len(held_out) == 773
+    given = train(SMALL, data.digits(1024), held_out=held_out, steps=2)
+    for name in ("loss", "accuracy", "held_out_accuracy"):
+        np.testing.assert_array_equal(getattr(default, name), getattr(given, name))
+    logits = plain_logits(default.parameters[0], held_out.inputs, "tanh")
+    right = (logits.argmax(axis=1) == held_out.labels).mean()
+    assert default.held_out_accuracy[0, -1] == pytest.approx(right, abs=1e-6)
+
+
+def test_other_data_is_taken_as_it_is():
+    history = shortly(
+        Setting(2, 32, "tanh"), 300, batch=data.spirals(60), optimizer=optax.adam(0.01)
+    )
+    assert history.parameters[0][0][0].shape == (2, 32)
+    assert history.accuracy[0, -1] > 0.9
+
+
+START = weights(SMALL)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        (("tanh",), {}, TypeError, "train takes a Setting or several, such as"),
+        ((3,), {}, TypeError, "not 3"),
+        (([SMALL, "relu"],), {}, TypeError, "settings[1] must be a Setting, not 'relu'"),
+        (([],), {}, ValueError, "the list of settings is empty"),
+        ((SMALL.replace(dtype="float16"),), {}, ValueError, "settings[0] has dtype 'float16'"),
+        ((SMALL, "digits"), {}, TypeError, "batch must be a Batch, such as"),
+        ((SMALL, BATCH), {"held_out": 3}, TypeError, "held_out must be a Batch"),
+        ((SMALL, BATCH), {"held_out": data.spirals(9)}, ValueError, "of 64 features and 10 cl"),
+        ((SMALL,), {"optimizer": 0.1}, TypeError, "such as optax.adam(1e-3), not 0.1"),
+        ((SMALL,), {"steps": 0}, ValueError, "steps must be a whole number from 1 to"),
+        ((SMALL,), {"steps": 2.5}, ValueError, "the nearest is 2"),
+        ((SMALL,), {"steps": "9"}, TypeError, "steps must be"),
+        ((SMALL, BATCH), {"batch_size": 97}, ValueError, "not 97; the nearest is 96"),
+        ((SMALL,), {"batch_size": 0}, ValueError, "from 1 to 1024, not 0"),
+        ((SMALL,), {"dropout": 1.0}, ValueError, "from 0 to 0.99, not 1.0"),
+        ((SMALL,), {"record_every": 0}, ValueError, "record_every must be"),
+        ((SMALL,), {"seed": -1}, ValueError, "seed must be"),
+        ((SMALL,), {"progress": 1}, TypeError, "progress must be a function"),
+        ((SMALL,), {"initial": START[:2]}, ValueError, "the shapes of settings[0], [((64, 16), (16,))"),
+        (([SMALL],), {"initial": START}, ValueError, "for each of 1 settings, not for 3"),
+        ((SMALL,), {"initial": [1, 2, 3]}, TypeError, "must be pairs (weight, bias)"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_named(arguments, options, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        train(*arguments, **options)
+
+
+def test_a_value_that_no_loss_can_take_back_is_never_shown_as_one():
+    """A readout of minus infinity: the class it takes away costs inf, and nothing turns to NaN."""
+    start = weights(SMALL)
+    start[-1] = (start[-1][0], start[-1][1].copy())
+    start[-1][1][BATCH.labels[0]] = -jnp.inf
+    history = shortly(SMALL, 1, initial=start)
+    assert history.loss[0, 0] == np.inf and history.diverged_at == (0,)
