@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import html
 import threading
 
@@ -52,7 +53,7 @@ class Explorer(ipywidgets.VBox):
         self.controls = control_widgets.make(setting, max_depth, panels)
         self.image = ipywidgets.Image(format="png")
         self.progress = ipywidgets.IntProgress(0, 0, 3, description="preparing")
-        self.status, self.code = ipywidgets.HTML(), ipywidgets.HTML()
+        self.status, self.code = ipywidgets.HTML(_status("")), ipywidgets.HTML()
         super().__init__(self._arrange(controls))
         self._fit_image()
         for name in (*CONTROLS, "theory"):
@@ -65,7 +66,9 @@ class Explorer(ipywidgets.VBox):
         self.controls["reset"].on_click(lambda _: self._to_start())
 
     def _arrange(self, controls):
-        rows = ipywidgets.Layout(flex_flow="row wrap", max_width="1040px", overflow="visible")
+        rows = ipywidgets.Layout(
+            flex_flow="row wrap", align_items="center", max_width="1040px", overflow="visible"
+        )
         sliders = [name for name in CONTROLS if name in controls and name != "seed"]
         seed = ["seed", "draw again"] if "seed" in controls else []
         buttons = [*seed, "reset", "pin", "theory", "choose panels", "copy as code"]
@@ -75,8 +78,8 @@ class Explorer(ipywidgets.VBox):
             ipywidgets.Box([self.controls[name] for name in sliders], layout=rows),
             ipywidgets.Box([self.controls[name] for name in buttons], layout=rows),
             self.controls["panels"],
-            self.progress,
             self.image,
+            self.progress,  # below, so that the picture stays where it is when this goes
             self.status,
             self.code,
         ]
@@ -232,10 +235,18 @@ class Explorer(ipywidgets.VBox):
 
     def warm_up(self) -> None:
         """Compile all that this width needs, so that no control but width waits for it later."""
+        for _, task in self._activation_tasks():
+            task()
         for _, task in self._width_tasks(self.setting.width, INITIALIZERS.values()):
             task()
-        for activation in ACTIVATIONS.values():
-            activation.flat_range  # noqa: B018 - kept once computed
+
+    def _activation_tasks(self):
+        """What is computed once for each activation, and kept: pairs of a key and a task."""
+        plain = Setting(depth=1)
+        for name in ACTIVATIONS:
+            setting = plain.replace(activation=name)
+            yield (name, self.batch.classes), lambda setting=setting: predict(setting, self.batch)
+            yield name, lambda name=name: ACTIVATIONS[name].flat_range
 
     def _width_tasks(self, width: int, entries):
         """What is to be compiled for a width: pairs of a key and a task."""
@@ -249,8 +260,8 @@ class Explorer(ipywidgets.VBox):
         yield shape, lambda: compile_pass(setting, self.batch)
 
     def _warm_up_when_idle(self) -> None:
-        for activation in ACTIVATIONS.values():
-            WARMER.add(activation, lambda activation=activation: activation.flat_range)
+        for key, task in self._activation_tasks():
+            WARMER.add(key, task)
         current, chosen = self.setting.width, INITIALIZERS[self.setting.initializer]
         for key, task in self._width_tasks(current, INITIALIZERS.values()):
             WARMER.add(key, task)
@@ -259,15 +270,23 @@ class Explorer(ipywidgets.VBox):
                 WARMER.add(key, task)
 
     def _first_frame(self) -> None:
-        """Compile drawing and measuring side by side, and show how far it is."""
+        """Compile measuring on one side, drawing and theory on the other, and show how far it is.
+
+        An error is not shown here: it comes again, and is named, when the picture is made.
+        """
         setting = self.setting
         features, classes = self.batch.inputs.shape[1], self.batch.classes
         draw = INITIALIZERS[setting.initializer].draw
-        other = threading.Thread(
-            target=compile_draws, args=(draw, features, setting.width, classes)
-        )
+
+        def prepare() -> None:
+            with contextlib.suppress(Exception):
+                compile_draws(draw, features, setting.width, classes)
+                predict(setting, self.batch)
+
+        other = threading.Thread(target=prepare)
         other.start()
-        compile_pass(setting, self.batch)
+        with contextlib.suppress(Exception):
+            compile_pass(setting, self.batch)
         self.progress.value = 1
         other.join()
         self.progress.value = 2
@@ -306,11 +325,12 @@ class Explorer(ipywidgets.VBox):
 
 
 def _status(text: str) -> str:
-    """A line that a screen reader speaks when it changes."""
-    return (
-        "<p role='status' aria-live='polite' style='line-height:1.4;max-width:1000px'>"
-        f"{html.escape(text)}</p>"
-    )
+    """A sentence that a screen reader speaks when it changes, in room for three lines.
+
+    The cell would else grow and shrink with it, and the page jump.
+    """
+    style = "line-height:1.4;min-height:4.2em;max-width:1000px"
+    return f"<p role='status' aria-live='polite' style='{style}'>{html.escape(text)}</p>"
 
 
 def explore(
