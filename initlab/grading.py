@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 CASES = 20  # that an answer is tried on
-_RIGHT, _NOT_YET = "#2da44e", "#d29922"  # beside a sign and a word, never alone
+_COLORS = {True: "#2da44e", False: "#d29922"}  # beside a sign and a word, never alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +65,19 @@ class Result:
         return count if self.right else f"{count}. {self.feedback}"
 
     def _repr_html_(self) -> str:
-        sign, color = ("✓", _RIGHT) if self.right else ("✗", _NOT_YET)
-        return (
-            f"<p role='status' style='border-left:4px solid {color};padding:2px 10px;"
-            f"max-width:900px;line-height:1.5'><b aria-hidden='true'>{sign}</b> "
-            f"{html.escape(str(self))}</p>"
+        sign = "✓" if self.right else "✗" if self.cases else "○"
+        return spoken(
+            f"<b aria-hidden='true'>{sign}</b> {html.escape(str(self))}", right=self.right
         )
+
+
+def spoken(content: str, right: bool | None = None) -> str:
+    """HTML that a screen reader speaks when it changes, with a colored edge for an answer."""
+    edge = "" if right is None else f"border-left:4px solid {_COLORS[right]};padding:2px 10px;"
+    return (
+        f"<div role='status' aria-live='polite' style='{edge}max-width:900px;line-height:1.5'>"
+        f"{content}</div>"
+    )
 
 
 class Solution:

@@ -16,7 +16,7 @@ from IPython.display import display
 
 from initlab.catalogue import Catalogue, nearest
 from initlab.exercises import EXERCISES
-from initlab.grading import Result, Solution, grade
+from initlab.grading import Result, Solution, grade, spoken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _question(name: str, table, where: str) -> Question:
 
 
 def _fields(table, kinds: dict, needed: set, where: str) -> dict:
-    """A table's fields, stripped, if they are those that are known and of their kinds."""
+    """A table's fields, if they are those that are known and of their kinds; lines joined."""
     if not isinstance(table, dict):
         raise ValueError(f"{where}: a table is asked for, not {table!r:.40}")
     for field, value in table.items():
@@ -131,12 +131,17 @@ def _fields(table, kinds: dict, needed: set, where: str) -> dict:
         if type(value) is not kinds[field]:
             raise ValueError(f"{where}: {field} must be a {kinds[field].__name__}, not {value!r}")
     table = {
-        field: value.strip() if isinstance(value, str) else value for field, value in table.items()
+        field: _joined(value) if isinstance(value, str) else value for field, value in table.items()
     }
     for field in sorted(needed):
         if not table.get(field):
             raise ValueError(f"{where}: {field} is missing or empty")
     return table
+
+
+def _joined(text: str) -> str:
+    """Each paragraph on one line."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text.strip())
 
 
 # --- the widget --------------------------------------------------------------------------------
@@ -160,7 +165,9 @@ class Ask(ipywidgets.VBox):
             for choice in question.choices
         ]
         self.again = ipywidgets.Button(
-            description="ask again", icon="undo", layout=ipywidgets.Layout(width="auto")
+            description="ask again",
+            icon="undo",
+            layout=ipywidgets.Layout(width="auto", align_self="flex-start"),
         )
         self.status = ipywidgets.HTMLMath()
         for position, button in enumerate(self.buttons):
@@ -214,25 +221,26 @@ class Ask(ipywidgets.VBox):
         self._show()
 
     def _show(self) -> None:
-        """Mark the choices made by sign and by color, and say the last one's feedback."""
-        letters = string.ascii_uppercase
+        """Mark the choices made, and say the last one's feedback."""
         for position, (button, choice) in enumerate(
             zip(self.buttons, self.question.choices, strict=True)
         ):
+            sign = " ✓" if choice.right else " ✗"
             made = position in self.chosen
-            sign, style = (" ✓", "success") if choice.right else (" ✗", "warning")
-            button.description = letters[position] + (sign if made else "")
-            button.button_style = style if made else ""
+            button.description = string.ascii_uppercase[position] + (sign if made else "")
+            button.style.font_weight = "bold" if made else ""
         self.again.layout.display = "" if self.chosen else "none"
-        self.status.value = _paragraph(self._feedback(), "role='status' aria-live='polite'")
+        self.status.value = self._feedback()
 
     def _feedback(self) -> str:
         if not self.chosen:
-            return ""
+            return spoken("")
+        letter = string.ascii_uppercase[self.chosen[-1]]
         choice = self.question.choices[self.chosen[-1]]
         word = "Right." if choice.right else "Not so."
         more = f" {self._missing} more to find." if choice.right and self._missing else ""
-        return f"**{string.ascii_uppercase[self.chosen[-1]]}: {word}** {choice.feedback}{more}"
+        text = f"**{letter}: {word}** {choice.feedback}{more}"
+        return spoken(to_html(text), right=choice.right)
 
     def _markdown(self) -> str:
         """The question for who reads without a kernel or on paper; nothing is given away."""
@@ -256,8 +264,8 @@ class Ask(ipywidgets.VBox):
         super().close()
 
 
-def _paragraph(markdown: str, attributes: str = "") -> str:
-    return f"<div style='line-height:1.5;padding:2px 0' {attributes}>{to_html(markdown)}</div>"
+def _paragraph(markdown: str) -> str:
+    return f"<div style='line-height:1.5;padding:2px 0'>{to_html(markdown)}</div>"
 
 
 def to_html(markdown: str) -> str:

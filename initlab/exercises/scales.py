@@ -6,7 +6,7 @@ from initlab.grading import CASES, Exercise, Mistake, against
 
 
 def he_scale(fan_in, fan_out):
-    """Standard deviation of the weights for relu: it halves the mean square, 2 makes up for it."""
+    """Standard deviation of the weights: relu halves the mean square, the 2 makes up for it."""
     return jnp.sqrt(2 / fan_in)
 
 
