@@ -21,6 +21,9 @@ GRADIENT_FACTOR = 1e3
 #: A layer has collapsed if fewer of its responsive neurons than this share are different ones.
 #: Random weights give no copies at all; one copy of every neuron would leave just this many.
 DISTINCT_SHARE = 0.5
+#: A layer whose values vary by less than this, root mean square relative to their size, answers
+#: whatever comes with one number: ten times of what tells two neurons apart.
+ONE_ANSWER = 10 * SAME_NEURON
 #: More than half of the preactivations where the slope is under 1% of its largest. Judged only
 #: where both tails are flat: a relu is flat for half of its inputs by design.
 SATURATED_SHARE = 0.5
@@ -199,10 +202,10 @@ def _symmetry(signals: Signals, judged) -> Failure | None:
     if width == 1:
         return None
     off = np.fmax(signals.dead_fraction, signals.saturated_fraction)
-    # a layer that answers whatever comes with one and the same number, as one that is off or
-    # saturated does, says nothing about its neurons
+    # one answer to whatever comes, as of a layer that is off or saturated, hides whether neurons
+    # differ; that of zero weights does not
     spread, size = signals.activation_variance[1:], signals.activation_second_moment[1:]
-    judged = judged & ((spread > SAME_NEURON**2 * size) | (signals.preactivation_variance == 0))
+    judged = judged & ((spread > ONE_ANSWER**2 * size) | (signals.weight_norm[:-1] == 0))
     collapsed = judged & ((distinct == 1) | (distinct < DISTINCT_SHARE * width * (1 - off)))
     if not collapsed.any():
         return None

@@ -16,10 +16,16 @@ from tests.plain_network import distinct_units, mean_cosine
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 #: Where the slope falls under 1% of its largest: 1 - tanh^2 = 0.01, and 4 s (1 - s) = 0.01.
 FLAT_BEYOND = {"tanh": np.arctanh(np.sqrt(0.99)), "sigmoid": 2 * np.arctanh(np.sqrt(0.99))}
-#: Below which the slope stays under 1% of its largest, by magnitude, where that is so on one side:
-#: relu' = 0, e^z = 0.01, and where the slopes of gelu and silu come within 1% of 1.129 and 1.0998
-#: of zero for good, found by bisection.
-FLAT_BELOW = {"relu": 0.0, "elu": np.log(0.01), "selu": np.log(0.01), "gelu": -2.75, "silu": -6.4}
+#: Below which the slope stays under 1% of its largest, by magnitude, where only that tail is flat:
+#: relu' = 0, e^z = 0.01, and for gelu and silu the lowest root of |slope| = 1% of 1.1289 and 1.0998
+#: (SciPy's brentq).
+FLAT_BELOW = {
+    "relu": 0.0,
+    "elu": np.log(0.01),
+    "selu": np.log(0.01),
+    "gelu": -3.02166,
+    "silu": -6.14292,
+}
 
 
 def _exponential_linear(z, scale, alpha):
@@ -110,14 +116,14 @@ class _Forward:
             self.after.append(self._in_range(a))
             self.slopes.append(self._in_range(slope))
             if layer <= self.judged:
-                self._judge(layer, z, self.after[-1], self.slopes[-1])
+                self._judge(layer, z, self.after[-1])
             if not self.after[-1].any():
                 self.judged = min(self.judged, layer)
         weight, bias = self.parameters[-1]
         logits = self.after[-1] @ weight + bias
         return None if self._overflows(logits, self.setting.depth + 1) else logits
 
-    def _judge(self, layer, z, a, slope):
+    def _judge(self, layer, z, a):
         flat = FLAT_BEYOND.get(self.setting.activation)
         if flat is not None and (np.abs(z) >= flat).mean() > 0.5:
             self._found("saturation", layer)
@@ -139,10 +145,11 @@ def _backward_failures(forward) -> dict[str, int]:
     gradients, logs = _gradients(forward)
     for layer in range(1, forward.judged + 1):
         slope, a, z = forward.slopes[layer - 1], forward.after[layer], forward.before[layer - 1]
+        weight = forward.parameters[layer - 1][0]
         dead = (slope == 0).all(axis=0).mean()
         if dead > 0.75:
             found.setdefault("dead units", layer)
-        one_answer = a.std() <= 1e-5 * root_mean_square(a) and z.var() > 0
+        one_answer = a.std() <= 1e-4 * root_mean_square(a) and weight.any()
         if forward.setting.width > 1 and not one_answer:
             off = max(dead, flat_share(forward.setting.activation, z))
             distinct = distinct_units(a, gradients[layer - 1], 1e-5)
