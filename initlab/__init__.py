@@ -6,6 +6,7 @@ from initlab.diagnosis import Diagnosis, diagnose
 from initlab.draws import weights
 from initlab.explorer import Explorer, explore
 from initlab.figures import plot_curves, plot_neurons
+from initlab.maps import plot_phases, plot_table
 from initlab.plots import plot
 from initlab.registering import register_activation, register_initializer
 from initlab.setting import Setting
@@ -30,6 +31,8 @@ __all__ = [
     "plot",
     "plot_curves",
     "plot_neurons",
+    "plot_phases",
+    "plot_table",
     "predict",
     "probe",
     "register_activation",
