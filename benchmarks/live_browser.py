@@ -22,7 +22,7 @@ import nbformat
 from jupyter_client import BlockingKernelClient
 from playwright.sync_api import sync_playwright
 
-from benchmarks.harness import Row, milliseconds, percentile, ratio
+from benchmarks.harness import Row, milliseconds, percentile
 from tools import chromium, lab
 
 SIZES = ((20, 128), (50, 256))  # depth, width; the targets are for the first
