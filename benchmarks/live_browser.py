@@ -7,7 +7,6 @@ thousand moves, first frames in fresh kernels, and what ``import initlab`` adds.
 """
 
 import contextlib
-import json
 import os
 import random
 import statistics
@@ -15,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
@@ -88,13 +86,7 @@ class Notebook:
         self.client = self._connect()
 
     def _connect(self) -> BlockingKernelClient:
-        request = urllib.request.Request(
-            f"{self.server.address}/api/sessions",
-            headers={"Authorization": f"token {self.server.token}"},
-        )
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(request) as reply:
-            sessions = json.load(reply)
+        sessions = self.server.ask("api/sessions")
         (kernel,) = [one["kernel"]["id"] for one in sessions if one["path"] == self.name]
         client = BlockingKernelClient()
         client.load_connection_file(str(self.home / "runtime" / f"kernel-{kernel}.json"))

@@ -28,10 +28,27 @@ from initlab.warming import WARMER
 REST_SECONDS = 0.4  # after the last move, before the picture is drawn in full sharpness
 SHARPNESS = 2  # dots of a high-density screen for one of an ordinary one
 THEMES = ("auto", "light", "dark")
-# The picture is light; where the page is dark it is turned, and hues are turned back.
-_AUTO_THEME = """<style>
+# What core widgets leave out. The picture is light: where the page is dark it is turned, and hues
+# are turned back. A slider's handle shows that it has the focus, and gets the name that stands
+# beside it, for who hears the page; it may be drawn after this, so that is tried for some seconds.
+# And controls get the keys that move them: Notebook 7 would walk through cells with the arrows.
+_PAGE = """<style onload="
+  (function name(times) {
+    for (const slider of document.querySelectorAll('.initlab .widget-slider'))
+      slider.querySelector('.noUi-handle, .ui-slider-handle')?.setAttribute(
+        'aria-label', slider.querySelector('.widget-label').textContent);
+    if (times) setTimeout(name, 500, times - 1);
+  })(20);
+  window.initlabKeys ??= window.addEventListener('keydown', event => {
+    if (event.target.matches?.('.initlab .noUi-handle, .initlab select, .initlab button'))
+      event.target.toggleAttribute('data-lm-suppress-shortcuts',
+        /^(Arrow.*|Home|End|Enter| )$/.test(event.key)
+        &amp;&amp; !event.shiftKey &amp;&amp; !event.ctrlKey &amp;&amp; !event.metaKey);
+  }, true) ?? true">
 body[data-jp-theme-light="false"] .initlab-auto, html[theme="dark"] .initlab-auto
 {filter: invert(0.93) hue-rotate(180deg)}
+.initlab .noUi-handle:focus-visible, .initlab .ui-slider-handle:focus-visible,
+.initlab button:focus-visible {outline: 2px solid #0072B2; outline-offset: 2px}
 </style>"""
 
 
@@ -55,6 +72,7 @@ class Explorer(ipywidgets.VBox):
         self.progress = ipywidgets.IntProgress(0, 0, 3, description="preparing")
         self.status, self.code = ipywidgets.HTML(_status("")), ipywidgets.HTML()
         super().__init__(self._arrange(controls))
+        self.add_class("initlab")
         self._fit_image()
         for name in (*CONTROLS, "theory"):
             self.controls[name].observe(self._on_move, "value")
@@ -74,7 +92,7 @@ class Explorer(ipywidgets.VBox):
         buttons = [*seed, "reset", "pin", "theory", "choose panels", "copy as code"]
         self.controls["panels"].layout.display = "none"
         return [
-            ipywidgets.HTML(_AUTO_THEME if self._theme == "auto" else ""),
+            ipywidgets.HTML(_PAGE),
             ipywidgets.Box([self.controls[name] for name in sliders], layout=rows),
             ipywidgets.Box([self.controls[name] for name in buttons], layout=rows),
             self.controls["panels"],

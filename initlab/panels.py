@@ -129,6 +129,7 @@ class _Curve:
 
     def __init__(self, axes, panel: LayerPanel, series: Series, color: str, **line):
         self._field, self._limits = series.field, panel.limits
+        self._stride = 1 + round(axes.get_xlim()[1]) // 24  # a row of marks, not a bar
         style = {"color": color, "linestyle": series.line, "linewidth": 2.0, "zorder": 3} | line
         (self.line,) = axes.plot([], [], label=series.label, **style)
         edge = {"linestyle": "none", "color": color, "markersize": 5, "clip_on": False}
@@ -152,7 +153,7 @@ class _Curve:
             (self._over, values > high, high),
             (self._under, values < low, low),
         ):
-            where = layers[beyond][:: 1 + len(layers) // 24]  # a row of marks, not a bar
+            where = layers[beyond][:: self._stride]
             marks.set_data(where, np.full(len(where), edge))
 
 

@@ -4,6 +4,7 @@ The browser tests start their JupyterLab here too, so that they see what a learn
 """
 
 import contextlib
+import json
 import os
 import secrets
 import socket
@@ -32,8 +33,8 @@ OPTIONS = [
 if hasattr(os, "geteuid") and os.geteuid() == 0:
     OPTIONS.append("--allow-root")
 
-# The versions of Google Colab, where `make test-colab` made them.
-COLAB_PYTHON = ROOT / ".venv-colab" / "bin" / "python"
+# The versions of Google Colab, where `make test-colab` made them, or elsewhere.
+COLAB_PYTHON = Path(os.environ.get("INITLAB_COLAB_PYTHON", ROOT / ".venv-colab" / "bin" / "python"))
 
 START_SECONDS = 120
 STOP_SECONDS = 30
@@ -52,6 +53,24 @@ class Lab:
         JupyterLab's server has other views of it: "notebooks" for Notebook 7, "voila/render".
         """
         return f"{self.address}/{view}/{notebook}?token={self.token}"
+
+    def ask(self, path: str, method: str = "GET", data=None):
+        """Call the server's interface, as its pages do, and give the answer."""
+        request = urllib.request.Request(
+            f"{self.address}/{path}",
+            method=method,
+            data=None if data is None else json.dumps(data).encode(),
+            headers={"Authorization": f"token {self.token}"},
+        )
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: no proxy
+        with direct.open(request, timeout=30) as reply:
+            return json.loads(reply.read() or "null")
+
+    def end_kernels(self, but: str = "") -> None:
+        """End all kernels except one notebook's: what they compile meanwhile slows the next."""
+        for session in self.ask("api/sessions"):
+            if session["path"] != but:
+                self.ask(f"api/sessions/{session['id']}", "DELETE")
 
 
 @contextlib.contextmanager
@@ -119,15 +138,11 @@ def _serving(command: list[str], lab: Lab, notebooks: Path, home: Path) -> Itera
 
 
 def _wait_until_it_answers(server: subprocess.Popen, lab: Lab, log: Path) -> None:
-    request = urllib.request.Request(
-        f"{lab.address}/api/status", headers={"Authorization": f"token {lab.token}"}
-    )
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: no proxy
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         try:
-            with direct.open(request, timeout=5):
-                return
+            lab.ask("api/status")
+            return
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.2)  # it does not listen yet
     raise RuntimeError(f"Jupyter did not start; its log ends:\n{log.read_text()[-3000:]}")

@@ -17,7 +17,7 @@ LARGEST = 1_500_000  # bytes together: a README must open fast
 STILLS = {
     "collapse": {"initializer": "constant", "activation": "tanh", "gain": 0.3, "depth": 30},
     "vanish": {"initializer": "glorot_normal", "activation": "tanh", "gain": 0.5, "depth": 30},
-    "fit": {"initializer": "he_normal", "activation": "relu", "gain": 1.0, "depth": 30},
+    "fit": {"initializer": "he_normal", "activation": "relu", "width": 256, "depth": 30},
 }
 FIRST, LAST, STEP = 2, 50, 2  # depths of the animated drag
 FRAME = 120  # milliseconds

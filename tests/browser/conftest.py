@@ -22,13 +22,15 @@ NO_CHROMIUM = (
     "no Chromium could be found or installed, so NO BROWSER TEST RAN; "
     "install one, or set INITLAB_CHROMIUM to the path of one"
 )
+NO_COLAB = "no environment with Colab's versions, so NOT TRIED THERE; `make test-colab` makes one"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
-    if any(NO_CHROMIUM in str(report.longrepr) for report in skipped):
-        terminalreporter.section("WARNING", sep="!", red=True, bold=True)
-        terminalreporter.line(NO_CHROMIUM, red=True, bold=True)
+    for reason in (NO_CHROMIUM, NO_COLAB):
+        if any(reason in str(report.longrepr) for report in skipped):
+            terminalreporter.section("WARNING", sep="!", red=True, bold=True)
+            terminalreporter.line(reason, red=True, bold=True)
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +63,17 @@ def jupyter(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         lab.FIRST_NOTEBOOK.parent, notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
     )
     with lab.running(notebooks, home) as server:
+        yield server
+
+
+@pytest.fixture
+def colab(browser: Browser, tmp_path: Path) -> Iterator[lab.Lab]:
+    """Notebook 6 with the versions of Google Colab, which serves an empty folder."""
+    if not lab.COLAB_PYTHON.exists():
+        pytest.skip(NO_COLAB)
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    with lab.running_classic(lab.COLAB_PYTHON, notebooks, tmp_path) as server:
         yield server
 
 
