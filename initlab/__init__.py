@@ -8,6 +8,7 @@ from initlab.explorer import Explorer, explore
 from initlab.figures import plot_curves, plot_neurons
 from initlab.maps import plot_phases, plot_table
 from initlab.plots import plot
+from initlab.precision import predicted_overflow
 from initlab.registering import register_activation, register_initializer
 from initlab.setting import Setting
 from initlab.signals import Signals, probe
@@ -34,6 +35,7 @@ __all__ = [
     "plot_phases",
     "plot_table",
     "predict",
+    "predicted_overflow",
     "probe",
     "register_activation",
     "register_initializer",
