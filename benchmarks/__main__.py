@@ -9,7 +9,8 @@ import sys
 import benchmarks
 
 _LIBRARIES = ("OPENBLAS_", "GOTO_", "OMP_", "MKL_", "KMP_", "GOMP_")
-_PARTS = ("__main__", "harness", "hooks", "live_ways", "usual")  # modules that are no benchmarks
+# modules that are no benchmarks
+_PARTS = ("__main__", "harness", "hooks", "live_page", "live_ways", "usual")
 
 
 def main() -> None:

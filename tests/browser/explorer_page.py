@@ -103,9 +103,16 @@ class Shown:
         """What the picture shows: a digest of its bytes, whatever address they came under."""
         return self.image.evaluate(
             """async image => {
-                await image.decode();
-                const bytes = await (await fetch(image.src)).arrayBuffer();
-                const digest = await crypto.subtle.digest('SHA-1', bytes);
+                const bytes = async (tries) => {
+                    try {
+                        return await (await fetch(image.src)).arrayBuffer();
+                    } catch (error) {  // the next picture took its place, and its address
+                        if (!tries) throw error;
+                        await new Promise(requestAnimationFrame);
+                        return bytes(tries - 1);
+                    }
+                };
+                const digest = await crypto.subtle.digest('SHA-1', await bytes(20));
                 return Array.from(new Uint8Array(digest)).join();
             }"""
         )
