@@ -6,6 +6,7 @@ from initlab.diagnosis import Diagnosis, diagnose
 from initlab.draws import weights
 from initlab.explorer import Explorer, explore
 from initlab.figures import plot_curves, plot_neurons
+from initlab.history import History
 from initlab.maps import plot_phases, plot_table
 from initlab.plots import plot
 from initlab.precision import predicted_overflow
@@ -14,7 +15,7 @@ from initlab.setting import Setting
 from initlab.signals import Signals, probe
 from initlab.tables import activations, initializers  # functions: they hide the submodules
 from initlab.theory import Prediction, predict
-from initlab.training import History, train
+from initlab.training import train
 
 __all__ = [
     "Batch",

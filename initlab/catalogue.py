@@ -56,10 +56,6 @@ class Catalogue(Mapping):
         name = self.canonical(name)
         return [synonym for synonym, meant in self._synonyms.items() if meant == name]
 
-    def index(self, name: str) -> int:
-        """Position of an entry in the order of the catalogue."""
-        return list(self._entries).index(self.canonical(name))
-
     def __getitem__(self, name):
         return self._entries[self.canonical(name)]
 

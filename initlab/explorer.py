@@ -2,22 +2,16 @@
 
 import asyncio
 import base64
-import contextlib
-import html
-import threading
 
 import ipywidgets
 from IPython.display import display
 
 from initlab import controls as control_widgets
-from initlab.activations import ACTIVATIONS, branches
+from initlab import page, preparation
 from initlab.catalogue import nearest
 from initlab.controls import CONTROLS, DEFAULT_CONTROLS, check_range
 from initlab.data import Batch, digits
 from initlab.diagnosis import Diagnosis, diagnose
-from initlab.draws import compile_draws
-from initlab.initializers import INITIALIZERS
-from initlab.network import compile_pass
 from initlab.panels import DEFAULT_PANELS, PANELS
 from initlab.plots import DPI, Picture
 from initlab.setting import MAX_DEPTH, Setting, whole_number
@@ -28,28 +22,6 @@ from initlab.warming import WARMER
 REST_SECONDS = 0.4  # after the last move, before the picture is drawn in full sharpness
 SHARPNESS = 2  # dots of a high-density screen for one of an ordinary one
 THEMES = ("auto", "light", "dark")
-# What core widgets leave out. The picture is light: where the page is dark it is turned, and hues
-# are turned back. A slider's handle shows that it has the focus, and gets the name that stands
-# beside it, for who hears the page; it may be drawn after this, so that is tried for some seconds.
-# And controls get the keys that move them: Notebook 7 would walk through cells with the arrows.
-_PAGE = """<style onload="
-  (function name(times) {
-    for (const slider of document.querySelectorAll('.initlab .widget-slider'))
-      slider.querySelector('.noUi-handle, .ui-slider-handle')?.setAttribute(
-        'aria-label', slider.querySelector('.widget-label').textContent);
-    if (times) setTimeout(name, 500, times - 1);
-  })(20);
-  window.initlabKeys ??= window.addEventListener('keydown', event => {
-    if (event.target.matches?.('.initlab .noUi-handle, .initlab select, .initlab button'))
-      event.target.toggleAttribute('data-lm-suppress-shortcuts',
-        /^(Arrow.*|Home|End|Enter| )$/.test(event.key)
-        &amp;&amp; !event.shiftKey &amp;&amp; !event.ctrlKey &amp;&amp; !event.metaKey);
-  }, true) ?? true">
-body[data-jp-theme-light="false"] .initlab-auto, html[theme="dark"] .initlab-auto
-{filter: invert(0.93) hue-rotate(180deg)}
-.initlab .noUi-handle:focus-visible, .initlab .ui-slider-handle:focus-visible,
-.initlab button:focus-visible {outline: 2px solid #0072B2; outline-offset: 2px}
-</style>"""
 
 
 class Explorer(ipywidgets.VBox):
@@ -70,7 +42,7 @@ class Explorer(ipywidgets.VBox):
         self.controls = control_widgets.make(setting, max_depth, panels)
         self.image = ipywidgets.Image(format="png")
         self.progress = ipywidgets.IntProgress(0, 0, 3, description="preparing")
-        self.status, self.code = ipywidgets.HTML(_status("")), ipywidgets.HTML()
+        self.status, self.code = ipywidgets.HTML(page.status("")), ipywidgets.HTML()
         super().__init__(self._arrange(controls))
         self.add_class("initlab")
         self._fit_image()
@@ -92,7 +64,7 @@ class Explorer(ipywidgets.VBox):
         buttons = [*seed, "reset", "pin", "theory", "choose panels", "copy as code"]
         self.controls["panels"].layout.display = "none"
         return [
-            ipywidgets.HTML(_PAGE),
+            ipywidgets.HTML(page.STYLE),
             ipywidgets.Box([self.controls[name] for name in sliders], layout=rows),
             ipywidgets.Box([self.controls[name] for name in buttons], layout=rows),
             self.controls["panels"],
@@ -170,10 +142,10 @@ class Explorer(ipywidgets.VBox):
             theory = self.controls["theory"].value and self._picture().needs_theory
             self._prediction = predict(setting, self.batch) if theory else None
             self._draw()
-            self.status.value = _status(self.description)
+            self.status.value = page.status(self.description)
             self._show_code()
         except Exception as error:
-            self.status.value = _status(f"{type(error).__name__}: {error}")
+            self.status.value = page.status(f"{type(error).__name__}: {error}")
             raise
 
     @property
@@ -242,73 +214,13 @@ class Explorer(ipywidgets.VBox):
         words = [f"{name}={value!r}" for name, value in arguments.items()]
         if self.batch is not digits():
             words.insert(0, "batch")
-        line = f"initlab.explore({', '.join(words)})"
-        self.code.value = (
-            f"<code style='user-select:all'>{html.escape(line)}</code> "
-            "<button type='button' onclick='navigator.clipboard.writeText("
-            "this.previousElementSibling.textContent)'>copy</button>"
-        )
+        self.code.value = page.code(f"initlab.explore({', '.join(words)})")
 
-    # --- compilation and first frame ---------------------------------------------------------
+    # --- first frame -----------------------------------------------------------------------
 
     def warm_up(self) -> None:
         """Compile all that this width needs, so that no control but width waits for it later."""
-        for _, task in self._activation_tasks():
-            task()
-        for _, task in self._width_tasks(self.setting.width, INITIALIZERS.values()):
-            task()
-
-    def _activation_tasks(self):
-        """What is computed once for each activation, and kept: pairs of a key and a task."""
-        plain = Setting(depth=1)
-        for name in ACTIVATIONS:
-            setting = plain.replace(activation=name)
-            yield (name, self.batch.classes), lambda setting=setting: predict(setting, self.batch)
-            yield name, lambda name=name: ACTIVATIONS[name].flat_range
-
-    def _width_tasks(self, width: int, entries):
-        """What is to be compiled for a width: pairs of a key and a task."""
-        features, classes = self.batch.inputs.shape[1], self.batch.classes
-        for draw in dict.fromkeys(entry.draw for entry in entries):
-            sizes = features, width, classes
-            yield (draw, *sizes), lambda draw=draw, sizes=sizes: compile_draws(draw, *sizes)
-        setting = self.setting.replace(width=width)
-        activations, _ = branches(setting.activation)
-        shape = (width, setting.dtype, self.batch.inputs.shape, classes, activations)
-        yield shape, lambda: compile_pass(setting, self.batch)
-
-    def _warm_up_when_idle(self) -> None:
-        for key, task in self._activation_tasks():
-            WARMER.add(key, task)
-        current, chosen = self.setting.width, INITIALIZERS[self.setting.initializer]
-        for key, task in self._width_tasks(current, INITIALIZERS.values()):
-            WARMER.add(key, task)
-        for width in self.controls["width"].options:
-            for key, task in self._width_tasks(width, [chosen]):
-                WARMER.add(key, task)
-
-    def _first_frame(self) -> None:
-        """Compile measuring on one side, drawing and theory on the other, and show how far it is.
-
-        An error is not shown here: it comes again, and is named, when the picture is made.
-        """
-        setting = self.setting
-        features, classes = self.batch.inputs.shape[1], self.batch.classes
-        draw = INITIALIZERS[setting.initializer].draw
-
-        def prepare() -> None:
-            with contextlib.suppress(Exception):
-                compile_draws(draw, features, setting.width, classes)
-                predict(setting, self.batch)
-
-        other = threading.Thread(target=prepare)
-        other.start()
-        with contextlib.suppress(Exception):
-            compile_pass(setting, self.batch)
-        self.progress.value = 1
-        other.join()
-        self.progress.value = 2
-        self.update()
+        preparation.prepare(self.setting, self.batch)
 
     def _ipython_display_(self, **_) -> None:
         """Show the live widget at once, then the picture, which also stands for it on paper."""
@@ -322,7 +234,9 @@ class Explorer(ipywidgets.VBox):
         }
         handle = display(live, raw=True, display_id=True)
         if self._signals is None:
-            self._first_frame()
+            for done in preparation.first_frame(self.setting, self.batch):
+                self.progress.value = done
+            self.update()
         self.progress.layout.display = "none"
         # who reads without a kernel, or on paper, sees this picture and its words
         still = {
@@ -331,7 +245,7 @@ class Explorer(ipywidgets.VBox):
         }
         alternative = {"image/png": {"alt": self.description}}
         handle.update(live | still, raw=True, metadata=alternative)
-        self._warm_up_when_idle()
+        preparation.prepare_when_idle(self.setting, self.batch, self.controls["width"].options)
 
     def close(self) -> None:
         """Close every widget of it."""
@@ -340,15 +254,6 @@ class Explorer(ipywidgets.VBox):
         for widget in (*self.controls.values(), *self.children):
             widget.close()
         super().close()
-
-
-def _status(text: str) -> str:
-    """A sentence that a screen reader speaks when it changes, in room for three lines.
-
-    The cell would else grow and shrink with it, and the page jump.
-    """
-    style = "line-height:1.4;min-height:4.2em;max-width:1000px"
-    return f"<p role='status' aria-live='polite' style='{style}'>{html.escape(text)}</p>"
 
 
 def explore(

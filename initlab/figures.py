@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from initlab.panels import THEMES
+from initlab.themes import THEMES
 
 DPI = 96
 

@@ -10,9 +10,9 @@ from initlab.diagnosis import diagnose
 from initlab.failures import gradient_ratio
 from initlab.figures import DPI, SpokenFigure
 from initlab.initializers import INITIALIZERS, Fan
-from initlab.panels import THEMES
 from initlab.setting import Setting
 from initlab.signals import probe
+from initlab.themes import THEMES
 
 INITIALIZERS_SHOWN = ("lecun_normal", "glorot_normal", "he_normal", "orthogonal", "torch_default")
 ACTIVATIONS_SHOWN = ("linear", "tanh", "relu", "gelu", "selu", "sigmoid")

@@ -25,6 +25,16 @@ def product(left, right):
     return jnp.matmul(left, right, precision=lax.Precision.HIGHEST)
 
 
+def unless_rounding(sums, sizes):
+    """``sums``, but 0 where one is no larger than what float32 rounds off its summands.
+
+    ``sizes`` are the sums of the summands' absolute values. An example's gradients add up to 0
+    over the classes, so a readout of equal weights passes nothing back; what float32 leaves of
+    that sum is its rounding, not a gradient.
+    """
+    return jnp.where(jnp.abs(sums) > 4 * jnp.finfo(jnp.float32).eps * sizes, sums, 0.0)
+
+
 def mean(x):
     """Mean over batch and units."""
     return jnp.mean(jnp.mean(x, axis=0))

@@ -20,7 +20,7 @@ from initlab.activations import branches
 from initlab.data import Batch
 from initlab.draws import Draws, Kept, Scales, draws_for, empty_draws, scales_for
 from initlab.measures import mean, normalized, power_of_two, product
-from initlab.setting import MAX_DEPTH, Setting
+from initlab.setting import MAX_DEPTH, AnySetting, Setting
 
 _SCRATCH = Kept(512 * 2**20)  # buffers for the layers' values, used again by the next call
 
@@ -132,11 +132,8 @@ def _measure(
     )
     out = _record(out, depth, {"weight_gradient_norm": norm, "weight_exponent": norm_exponent})
     delta_a = transposed(dtype, delta, draws.readout, weight_scale[depth])
-    # an example's gradients add up to 0 over the classes, so a readout of equal weights passes
-    # nothing back; what float32 leaves of that sum is its rounding, not a gradient
-    rounding = 4 * jnp.finfo(jnp.float32).eps
-    bound = transposed(dtype, jnp.abs(delta), jnp.abs(draws.readout), jnp.abs(weight_scale[depth]))
-    delta_a = jnp.where(jnp.abs(delta_a) > rounding * bound, delta_a, 0.0)
+    sizes = transposed(dtype, jnp.abs(delta), jnp.abs(draws.readout), jnp.abs(weight_scale[depth]))
+    delta_a = measures.unless_rounding(delta_a, sizes)
     state = lax.fori_loop(0, depth - 1, backward_step, (delta_a, exponent, out))
     _, _, out = backward(0, inputs, None, *state)
     out["loss"] = -jnp.mean(jnp.sum(log_likelihood * classes, axis=1))
@@ -214,17 +211,30 @@ def _record(out: dict, layer, measured: dict) -> dict:
     return out | {name: out[name].at[layer].set(value) for name, value in measured.items()}
 
 
-def measure(setting: Setting, batch: Batch) -> dict:
-    """Run the compiled pass for a setting and a batch.
+@functools.singledispatch
+def measure(setting: AnySetting, batch: Batch) -> dict:
+    """Run the compiled pass for a setting and a batch; each kind of setting registers its own.
 
     Returns a dict of NumPy arrays ``[MAX_DEPTH + 1]`` by layer (0 is the input); what lies beyond
-    the setting's depth is padding. :func:`initlab.probe` turns them into ``Signals``.
+    the setting's depth is padding. :func:`initlab.probe` turns them into ``Signals``. What is
+    there beside the dense network's measures becomes ``Signals.more``.
     """
+    raise TypeError(f"there is no way to measure {setting!r}")
+
+
+@measure.register
+def _measure_dense(setting: Setting, batch: Batch) -> dict:
     return _run(setting, batch, draws_for(setting, batch.inputs.shape[1], batch.classes))
 
 
-def compile_pass(setting: Setting, batch: Batch) -> None:
+@functools.singledispatch
+def compile_pass(setting: AnySetting, batch: Batch) -> None:
     """Compile the pass for a setting's width and precision, without drawing its weights."""
+    raise TypeError(f"there is no way to measure {setting!r}")
+
+
+@compile_pass.register
+def _compile_dense(setting: Setting, batch: Batch) -> None:
     draws = empty_draws(batch.inputs.shape[1], setting.width, batch.classes)
     _run(setting.replace(depth=1), batch, draws)
 

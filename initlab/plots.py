@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from initlab.catalogue import nearest
 from initlab.diagnosis import diagnose
 from initlab.figures import DPI, SpokenFigure
-from initlab.panels import DEFAULT_PANELS, PANELS, THEMES
+from initlab.panels import DEFAULT_PANELS, PANELS
 from initlab.setting import MAX_DEPTH
 from initlab.signals import Signals
+from initlab.themes import THEMES
 
 PANEL_INCHES = (3.5, 3.25)  # whole pixels at any multiple of DPI
 COLUMNS = 3  # panels in a row

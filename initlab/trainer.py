@@ -193,10 +193,8 @@ def _layer_measures(activation, parameters, before, layers, logits, labels) -> d
     """
     delta = jax.nn.softmax(logits) - jax.nn.one_hot(labels, logits.shape[1])
     weight = parameters[-1][0]
-    back = product(delta, weight.T)
-    # equal readout weights pass nothing back but the rounding of delta's sum, which is 0
-    bound = product(jnp.abs(delta), jnp.abs(weight).T)
-    back = jnp.where(jnp.abs(back) > 4 * jnp.finfo(jnp.float32).eps * bound, back, 0.0)
+    sizes = product(jnp.abs(delta), jnp.abs(weight).T)
+    back = measures.unless_rounding(product(delta, weight.T), sizes)
     deltas, exponents, exponent = [], [], 0
     for z, (weight, _) in zip(before[::-1], parameters[-2::-1], strict=True):
         delta, shift, _ = normalized(back * activation.derivative(z))

@@ -1,9 +1,5 @@
-"""Training several starts at once: what becomes of a network after its first forward pass.
+"""Training several starts at once: what becomes of a network after its first forward pass."""
 
-Shapes: S starts, R records, L depth, B examples, n units (width), F features, K classes.
-"""
-
-import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,6 +7,7 @@ import optax
 
 from initlab.data import DIGITS, Batch, digits
 from initlab.draws import fans, weights
+from initlab.history import History, Records
 from initlab.setting import Setting, bounded_number, whole_number
 from initlab.trainer import Group, shared_optimizer
 
@@ -18,108 +15,6 @@ TRAINED_DIGITS = 1024  # of the 1,797; the others are held out
 RECORDS = 40  # how many are made of a run by default
 LARGEST_DROPOUT = 0.99
 _MOST_STEPS = 10_000_000
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class History:
-    """What training did to each start: NumPy arrays whose first axis goes over the starts.
-
-    A record holds the network *before* the step of its number: record 0 is the start itself, the
-    last record is the network that ``parameters`` holds. Nothing is smoothed, and nothing raises
-    where numbers run out: a loss that is no number is recorded as it is. From the layer on where
-    a value is not finite, variances are inf, and what is measured of the backward pass is NaN.
-
-    Where starts differ in depth or width, arrays are as long as the largest needs, filled up
-    with NaN.
-    """
-
-    settings: tuple[Setting, ...]
-    #: [R] how many steps were taken when the record was made; the first is 0
-    steps: np.ndarray
-    #: [S, R] mean cross-entropy over all examples trained on, in nats, without dropout
-    loss: np.ndarray
-    #: [S, R] share of them classified right; the lowest class wins a tie, NaN is always wrong
-    accuracy: np.ndarray
-    #: [S, R] the same for the examples held out; NaN if there are none
-    held_out_accuracy: np.ndarray
-    #: [S, R, L] units that differ from every other, as in Signals, on the first 256 examples
-    distinct_neurons: np.ndarray
-    #: [S, R, L] mean over them and units of (d loss_i / d z_i)^2, as in Signals
-    gradient_second_moment: np.ndarray
-    #: [S, R, L + 1] over them and units together, centred; layer 0 is the input
-    activation_variance: np.ndarray
-    #: [S, R, F, n] weights that read the input; None unless asked for
-    first_layer: np.ndarray | None
-    #: one list of ``(weight [fan_in, fan_out], bias [fan_out])`` for each start, as trained so far
-    parameters: list
-    #: for each start, the steps taken when its loss first was not finite; None if it always was
-    diverged_at: tuple[int | None, ...]
-    #: False if training was stopped before its last step, or still goes on
-    complete: bool
-
-    def __len__(self):
-        """The number of starts."""
-        return len(self.settings)
-
-    def __repr__(self):
-        rows = [f"after {self.steps[-1]} steps{'' if self.complete else ' (not complete)'}:"]
-        rows += ["      loss  accuracy  held out  distinct neurons by layer"]
-        for start, setting in enumerate(self.settings):
-            distinct = self.distinct_neurons[start, -1, : setting.depth]
-            shown = distinct[np.unique(np.linspace(0, setting.depth - 1, 6).round().astype(int))]
-            rows.append(
-                f"{self.loss[start, -1]:10.4g}{self.accuracy[start, -1]:10.3f}"
-                f"{self.held_out_accuracy[start, -1]:10.3f}  {' '.join(f'{x:.0f}' for x in shown)}"
-                f"  {setting}"
-            )
-            if self.diverged_at[start] is not None:
-                rows[-1] += f", diverged at step {self.diverged_at[start]}"
-        return "\n".join(rows)
-
-
-class _Records:
-    """What was recorded so far, side by side over the groups, in arrays made once."""
-
-    def __init__(self, settings, groups, schedule):
-        self._settings, self._groups, self._schedule = settings, groups, schedule
-        self._arrays, self._parameters, self._diverged_at = {}, [], ()
-        self.done = 0
-
-    def add(self, measured: list[dict]) -> None:
-        """Add a record: a dict for each group, as :meth:`Group.record` returns them."""
-        for name in measured[0]:
-            if not self.done:
-                sizes = np.max([record[name].shape[1:] for record in measured], axis=0)
-                shape = (len(self._settings), len(self._schedule), *sizes.astype(int))
-                self._arrays[name] = np.full(shape, np.nan, measured[0][name].dtype)
-            for group, record in zip(self._groups, measured, strict=True):
-                used = tuple(slice(size) for size in record[name].shape[1:])
-                self._arrays[name][(group.places, self.done, *used)] = record[name]
-        parameters = [None] * len(self._settings)
-        diverged_at = [None] * len(self._settings)
-        for group in self._groups:
-            stacked = [tuple(map(np.asarray, pair)) for pair in group.state.parameters]
-            for index, place in enumerate(group.places):
-                parameters[place] = [(weight[index], bias[index]) for weight, bias in stacked]
-                step = int(group.diverged_at[index])
-                diverged_at[place] = step if step >= 0 else None
-        self._parameters, self._diverged_at = parameters, tuple(diverged_at)
-        self.done += 1
-
-    def history(self) -> History:
-        """The records so far; later ones do not change it."""
-        return History(
-            settings=self._settings,
-            steps=np.array(self._schedule[: self.done]),
-            parameters=self._parameters,
-            diverged_at=self._diverged_at,
-            complete=self.done == len(self._schedule),
-            **{"first_layer": None}
-            | {name: values[:, : self.done] for name, values in self._arrays.items()},
-        )
-
-
-# --- the public function ---------------------------------------------------------------------
 
 
 def train(
@@ -219,7 +114,7 @@ def train(
         for members in places.values()
     ]
     schedule = [*range(0, steps, record_every), steps]
-    records = _Records(settings, groups, schedule)
+    records = Records(settings, groups, schedule)
     try:
         for number, step in enumerate(schedule):
             if number:

@@ -10,6 +10,7 @@ import pytest
 
 import initlab
 from initlab import explorer as explorer_module
+from initlab import preparation
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.controls import CONTROLS, GAINS
 from initlab.data import gaussian
@@ -218,7 +219,7 @@ def test_what_is_stored_with_the_widget(explorer, monkeypatch):
         return Handle()
 
     monkeypatch.setattr(explorer_module, "display", display)
-    monkeypatch.setattr(explorer, "_warm_up_when_idle", lambda: None)
+    monkeypatch.setattr(preparation, "prepare_when_idle", lambda *_: None)
     explorer._ipython_display_()
     (first, _), (last, options) = shown
     assert "application/vnd.jupyter.widget-view+json" in first

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import initlab
-from initlab.panels import PANELS, THEMES
+from initlab.panels import PANELS
 from initlab.plots import DPI, Picture
+from initlab.themes import THEMES
 
 
 @pytest.fixture(scope="module")

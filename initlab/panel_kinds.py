@@ -1,0 +1,273 @@
+"""Kinds of panel: curves over layers, a matrix as colours, a spectrum.
+
+Each has a title, a unit, and a ``build`` that draws the fixed part on some axes and returns an
+object with the moving part: its artists ``moving``, ``update`` for other signals, ``pin`` for a
+ghost of some, and ``needs_theory``.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+
+from initlab.signals import Signals
+from initlab.themes import Theme
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """One curve over layers: its name in the legend, the field of Signals, and how it is drawn."""
+
+    label: str
+    field: str
+    color: str  # a colour of Theme
+    line: str = "-"
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerPanel:
+    """Fields of Signals over layers; logarithmic where values span orders of magnitude."""
+
+    title: str
+    unit: str  # label of the y axis
+    limits: tuple[float, float]
+    ticks: tuple[float, ...]
+    series: tuple[Series, ...]
+    logarithmic: bool = True
+    plain_ticks: bool = False  # 16 instead of 10^1.2
+    legend: str = "lower right"
+
+    def build(self, axes, theme: Theme, layers: int) -> "_Curves":
+        """Draw the axes for this many layers."""
+        axes.set_xlim(-0.01 * layers, 1.01 * layers)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 4, 5, 8, 10], integer=True))
+        axes.set_xlabel("layer (0 is the input)")
+        if self.logarithmic:
+            axes.set_yscale("log")
+            axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(*self.limits)
+        labels = [f"{tick:g}" for tick in self.ticks] if self.plain_ticks else None
+        axes.set_yticks(self.ticks, labels)
+        axes.grid(color=theme.grid, linewidth=0.8)
+        return _Curves(axes, self, theme)
+
+
+class _Curves:
+    """The moving part of a :class:`LayerPanel`: theory's band, ghosts, curves and a remark."""
+
+    needs_theory = True
+
+    def __init__(self, axes, panel: LayerPanel, theme: Theme):
+        self._panel = panel
+        ghost = {"linewidth": 1.5, "zorder": 2}
+        self._theory = _Theory(axes, panel, theme)
+        self._ghosts = [_Curve(axes, panel, one, theme.ghost, **ghost) for one in panel.series]
+        self._curves = [_Curve(axes, panel, one, getattr(theme, one.color)) for one in panel.series]
+        if len(panel.series) > 1:
+            handles = [curve.line for curve in self._curves]
+            style = {"frameon": False, "labelcolor": theme.ink, "fontsize": 9, "ncols": 2}
+            axes.legend(handles=handles, loc=panel.legend, **style)
+        self._remark = _remark(axes, theme)
+        curves = [artist for curve in self._curves for artist in curve.artists]
+        self.moving = [*self._theory.artists, *curves, self._remark]
+
+    def update(self, signals: Signals, prediction) -> None:
+        self._theory.update(signals, prediction)
+        for curve in self._curves:
+            curve.update(signals)
+        self._remark.set_text(self._say(signals))
+
+    def pin(self, signals: Signals | None) -> None:
+        for ghost in self._ghosts:
+            ghost.update(signals)
+
+    def _say(self, signals: Signals) -> str:
+        """What a curve cannot show: an overflow, or a logarithm of 0."""
+        overflow = _say_overflow(signals)
+        if overflow or not self._panel.logarithmic:
+            return overflow
+        values = getattr(signals, self._panel.series[0].field)
+        zero = layers_of(values, signals.depth)[values == 0]
+        if len(zero) == 0:
+            return ""
+        until = f"s {zero[0]} to {zero[-1]}" if len(zero) > 1 else f" {zero[0]}"
+        return f"exactly 0 in layer{until}"
+
+
+def layers_of(values, depth: int) -> np.ndarray:
+    """The layers that an array by layer speaks of: from 0 if it has the input, else from 1."""
+    return np.arange(depth + 1 - len(values), depth + 1)
+
+
+class _Curve:
+    """A series' artists on its axes: the line, and marks where it leaves the axes."""
+
+    def __init__(self, axes, panel: LayerPanel, series: Series, color: str, **line):
+        self._field, self._limits = series.field, panel.limits
+        self._stride = 1 + round(axes.get_xlim()[1]) // 24  # a row of marks, not a bar
+        style = {"color": color, "linestyle": series.line, "linewidth": 2.0, "zorder": 3} | line
+        (self.line,) = axes.plot([], [], label=series.label, **style)
+        edge = {"linestyle": "none", "color": color, "markersize": 5, "clip_on": False}
+        (self._over,) = axes.plot([], [], marker="^", zorder=4, **edge)
+        (self._under,) = axes.plot([], [], marker="v", zorder=4, **edge)
+        self.artists = [self.line, self._over, self._under]
+        for artist in self.artists:
+            artist.set_in_layout(False)
+
+    def update(self, signals: Signals | None) -> None:
+        """Move the curve; values beyond the axes, infinite or zero, are marked at their edge."""
+        if signals is None:
+            for artist in self.artists:
+                artist.set_data([], [])
+            return
+        values = getattr(signals, self._field)
+        layers = layers_of(values, signals.depth)
+        low, high = self._limits
+        self.line.set_data(layers, np.clip(values, low, high))  # NaN stays NaN: a gap
+        for marks, beyond, edge in (
+            (self._over, values > high, high),
+            (self._under, values < low, low),
+        ):
+            where = layers[beyond][:: self._stride]
+            marks.set_data(where, np.full(len(where), edge))
+
+
+class _Theory:
+    """What mean-field theory predicts: a thin line, and the band of two standard deviations."""
+
+    def __init__(self, axes, panel: LayerPanel, theme: Theme):
+        self._field, self._limits = panel.series[0].field, panel.limits
+        self._banded = panel.logarithmic  # theory's uncertainty is one of logarithms
+        style = {"color": theme.ink, "linewidth": 1.0, "linestyle": (0, (4, 3)), "zorder": 2.5}
+        (self._line,) = axes.plot([], [], **style)
+        (self._band,) = axes.fill([0], [1], color=theme.ink, alpha=0.12, linewidth=0, zorder=1)
+        self.artists = [self._band, self._line]
+        for artist in self.artists:
+            artist.set_in_layout(False)
+        self.update(None, None)
+
+    def update(self, signals: Signals | None, prediction) -> None:
+        """Move line and band; where theory is silent, there is none."""
+        values = getattr(prediction, self._field, None)
+        silent = values is None or np.isnan(values).all()
+        for artist in self.artists:
+            artist.set_visible(not silent)
+        if silent:
+            return
+        layers = layers_of(values, signals.depth)
+        self._line.set_data(layers, np.clip(values, *self._limits))
+        if not self._banded:
+            self._band.set_visible(False)
+            return
+        low, high = (np.clip(edge, *self._limits) for edge in prediction.band(self._field))
+        self._band.set_xy(
+            np.column_stack([np.append(layers, layers[::-1]), np.append(low, high[::-1])])
+        )
+
+
+def _remark(axes, theme: Theme):
+    text = axes.text(0.98, 0.97, "", transform=axes.transAxes, ha="right", va="top", fontsize=9)
+    text.set(color=theme.ink, in_layout=False)
+    return text
+
+
+def _say_overflow(signals: Signals) -> str:
+    if signals.first_overflow is None:
+        return ""
+    beyond = signals.first_overflow > signals.depth
+    return f"overflow at {'the readout' if beyond else f'layer {signals.first_overflow}'}"
+
+
+@dataclasses.dataclass(frozen=True)
+class ImagePanel:
+    """A matrix as colours, between axes whose meaning ``prepare`` gives."""
+
+    title: str
+    unit: str  # label of the y axis
+    color_label: str
+    matrix: Callable  # (Signals, layers) -> 2-d array, NaN where there is nothing
+    prepare: Callable  # (axes, layers) -> (left, right, bottom, top) of the image
+    colors: dict  # cmap and norm, or limits
+    needs_theory = False
+
+    def build(self, axes, theme: Theme, layers: int) -> "_Picture":
+        """Draw the axes and the scale of colours."""
+        extent = self.prepare(axes, layers)
+        image = axes.imshow(
+            np.full((2, 2), np.nan), origin="lower", aspect="auto", extent=extent, **self.colors
+        )
+        image.set_in_layout(False)
+        bar = axes.figure.colorbar(image, ax=axes, pad=0.03, fraction=0.06)
+        bar.set_label(self.color_label, color=theme.ink)
+        bar.ax.tick_params(colors=theme.ink)
+        bar.outline.set_visible(False)
+        return _Picture(image, self.matrix, layers, _remark(axes, theme))
+
+
+class _Picture:
+    """The moving part of an :class:`ImagePanel`."""
+
+    needs_theory = False
+
+    def __init__(self, image, matrix: Callable, layers: int, remark):
+        self._image, self._matrix, self._layers, self._remark = image, matrix, layers, remark
+        self.moving = [image, remark]
+
+    def update(self, signals: Signals, prediction) -> None:
+        self._image.set_data(self._matrix(signals, self._layers))
+        self._remark.set_text(_say_overflow(signals))
+
+    def pin(self, signals: Signals | None) -> None:
+        """A picture of colours has no ghost."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SpectrumPanel:
+    """Singular values of the input-output Jacobian at one example, largest first."""
+
+    title: str
+    unit: str
+    limits: tuple[float, float]
+
+    def build(self, axes, theme: Theme, layers: int) -> "_Spectrum":
+        """Draw the axes."""
+        axes.set_xlim(0, 1)
+        axes.set_xticks((0, 0.5, 1), ("largest", "", "smallest"))
+        axes.set_xlabel("rank")
+        axes.set_yscale("log")
+        axes.set_ylim(*self.limits)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.axhline(1.0, color=theme.ink, linewidth=1.0, linestyle=(0, (4, 3)))
+        axes.grid(color=theme.grid, linewidth=0.8)
+        return _Spectrum(axes, self.limits, theme)
+
+
+class _Spectrum:
+    """The moving part of a :class:`SpectrumPanel`."""
+
+    needs_theory = False
+
+    def __init__(self, axes, limits, theme: Theme):
+        self._limits = limits
+        style = {"marker": ".", "linestyle": "none", "clip_on": False}
+        (self._ghost,) = axes.plot([], [], color=theme.ghost, **style)
+        (self._dots,) = axes.plot([], [], color=theme.blue, **style)
+        for artist in (self._ghost, self._dots):
+            artist.set_in_layout(False)
+        self._remark = _remark(axes, theme)
+        self.moving = [self._dots, self._remark]
+
+    def update(self, signals: Signals, prediction) -> None:
+        self._place(self._dots, signals)
+        self._remark.set_text(_say_overflow(signals))
+
+    def pin(self, signals: Signals | None) -> None:
+        self._place(self._ghost, signals)
+
+    def _place(self, dots, signals: Signals | None) -> None:
+        silent = signals is None or signals.first_overflow is not None
+        values = np.empty(0) if silent else signals.jacobian_singular_values()
+        dots.set_data(
+            (np.arange(len(values)) + 0.5) / max(len(values), 1), np.clip(values, *self._limits)
+        )
