@@ -18,7 +18,7 @@ import numpy as np
 
 from initlab.initializers import INITIALIZERS, Fan
 from initlab.matrices import draw_normal, draw_uniform
-from initlab.setting import MAX_DEPTH, Setting, whole_number
+from initlab.setting import MAX_DEPTH, AnySetting, Setting, whole_number
 
 MAX_FANS = 100_000  # of input features and classes
 
@@ -170,27 +170,32 @@ def scales_for(setting: Setting, fan_in: int, fan_out: int) -> Scales:
     return scales
 
 
-def weights(setting: Setting, fan_in: int = 64, fan_out: int = 10) -> list:
+@functools.singledispatch
+def weights(setting: AnySetting, fan_in: int = 64, fan_out: int = 10) -> list:
     """The parameters of the network that :func:`initlab.probe` measures, as NumPy arrays.
 
     Args:
-      setting: which network.
+      setting: which network: a Setting, or one of ``initlab.architectures``.
       fan_in: number of input features; 64 for the digits.
       fan_out: number of classes; 10 for the digits.
 
     Returns:
       ``depth + 1`` pairs ``(weight [fan_in, fan_out], bias [fan_out])`` in float32, input layer
-      first, readout last. In a lower precision they hold the rounded values.
+      first, readout last. In a lower precision they hold the rounded values. For a network of
+      ``initlab.architectures``, its ``Weights``: dicts of arrays by name.
 
     Raises:
-      TypeError: if ``setting`` is not a Setting, or a size not a number.
+      TypeError: if ``setting`` is no setting, or a size not a number.
       ValueError: a size that is not a whole number from 1 on.
 
     >>> [weight.shape for weight, bias in weights(Setting(depth=2, width=16))]
     [(64, 16), (16, 16), (16, 10)]
     """
-    if not isinstance(setting, Setting):
-        raise TypeError(f"weights takes a Setting, such as Setting(depth=50), not {setting!r}")
+    raise TypeError(f"weights takes a Setting, such as Setting(depth=50), not {setting!r}")
+
+
+@weights.register
+def _weights(setting: Setting, fan_in: int = 64, fan_out: int = 10) -> list:
     fan_in = whole_number("fan_in", fan_in, 1, MAX_FANS)
     fan_out = whole_number("fan_out", fan_out, 1, MAX_FANS)
     draws = draws_for(setting, fan_in, fan_out)

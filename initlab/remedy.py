@@ -1,13 +1,14 @@
 """What helps against a failure: starts that are near the failing one, tried before proposed."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import numpy as np
 
 from initlab.activations import ACTIVATIONS
 from initlab.failures import Failure, find_failures, gradient_ratio
-from initlab.setting import MAX_SCALE, Setting
+from initlab.setting import MAX_SCALE, AnySetting, Setting
 from initlab.signals import Signals, probe
 
 
@@ -15,7 +16,7 @@ from initlab.signals import Signals, probe
 class Remedy:
     """A setting that was probed and found better, and what the probe said."""
 
-    setting: Setting
+    setting: AnySetting
     evidence: str
 
     def __str__(self):
@@ -30,7 +31,7 @@ def find_remedy(signals: Signals, failures: tuple[Failure, ...]) -> Remedy | Non
     """
     best, best_left, best_score = None, (), (len(failures), -np.inf)
     tried = {signals.setting}
-    for setting in _candidates(signals.setting):
+    for setting in candidates(signals.setting):
         if best_score[0] == 0:
             break
         if setting in tried:
@@ -48,8 +49,14 @@ def find_remedy(signals: Signals, failures: tuple[Failure, ...]) -> Remedy | Non
     )
 
 
-def _candidates(setting: Setting) -> Iterator[Setting]:
-    """Starts to try against a failure, the least change first."""
+@functools.singledispatch
+def candidates(setting: AnySetting) -> Iterator[AnySetting]:
+    """Starts to try against a failure, the least change first; each kind of setting has its own."""
+    return iter(())
+
+
+@candidates.register
+def _dense(setting: Setting) -> Iterator[Setting]:
     if setting.dtype != "float32":
         yield setting.replace(dtype="float32")
     yield setting.replace(gain=1.0)
@@ -88,8 +95,8 @@ def _evidence(before: Signals, failures, after: Signals, left) -> str:
     return f"{_change(before.setting, after.setting)}: {', '.join(numbers)}{still}"
 
 
-def _change(old: Setting, new: Setting) -> str:
-    fields = [field.name for field in dataclasses.fields(Setting)]
+def _change(old: AnySetting, new: AnySetting) -> str:
+    fields = [field.name for field in dataclasses.fields(old)]
     changed = [name for name in fields if getattr(old, name) != getattr(new, name)]
     return ", ".join(f"{name}={getattr(new, name)!r}" for name in changed)
 

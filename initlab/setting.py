@@ -2,14 +2,16 @@
 
 import dataclasses
 import numbers
+from typing import ClassVar
 
 from initlab.activations import ACTIVATIONS
-from initlab.catalogue import nearest
+from initlab.catalogue import Catalogue, nearest
 from initlab.initializers import INITIALIZERS
 
 MAX_DEPTH = 128
 MAX_WIDTH = 2048
 MAX_SCALE = 1e6  # of gain and bias_std; far beyond use, and safe to multiply in float32
+MAX_SEED = 2**32 - 1
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -40,8 +42,79 @@ def bounded_number(name: str, value, highest: float) -> float:
     return float(value)
 
 
+def one_of(name: str, value, options) -> str:
+    """``value``, if it is one of the names. TypeError if no name, ValueError if unknown."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a name such as {options[0]!r}, not {value!r}")
+    if value not in options:
+        raise ValueError(
+            f"unknown {name} {value!r}{nearest(value, options) or '.'}"
+            f" Known are: {', '.join(options)}"
+        )
+    return value
+
+
+def choice(default, check, *allowed):
+    """A dataclass field of a setting: its default, and ``check(name, value, *allowed)``.
+
+    The check is one of :func:`whole_number`, :func:`bounded_number`, :func:`one_of` and
+    :func:`entry_of`; from it an explorer also knows what control to show.
+    """
+    return dataclasses.field(default=default, metadata={"check": check, "allowed": allowed})
+
+
+def entry_of(name: str, value, catalogue: Catalogue) -> str:
+    """The catalogue's own name for ``value``, a name or a synonym; its errors if there is none."""
+    return catalogue.canonical(value)
+
+
 @dataclasses.dataclass(frozen=True)
-class Setting:
+class AnySetting:
+    """What all settings share: fields that are checked, and ways to vary and to tell them.
+
+    A subclass is a frozen dataclass whose fields are made by :func:`choice`, and is a kind of
+    network: :class:`Setting` the dense one, those of ``initlab.architectures`` the others. Each
+    has a ``depth``, how many layers are measured, a ``width``, how many units each of them has,
+    and an ``activation``.
+    """
+
+    #: how many of the digits it is probed with by default
+    examples: ClassVar[int] = 256
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = field.metadata["check"](
+                field.name, getattr(self, field.name), *field.metadata["allowed"]
+            )
+            object.__setattr__(self, field.name, value)  # the only way into a frozen dataclass
+
+    def replace(self, **changes):
+        """The same setting with some fields changed. TypeError for a field that does not exist."""
+        unknown = changes.keys() - {field.name for field in dataclasses.fields(self)}
+        if unknown:
+            name = sorted(unknown)[0]
+            fields = [field.name for field in dataclasses.fields(self)]
+            raise TypeError(
+                f"{type(self).__name__} has no field {name!r}{nearest(name, fields) or '.'}"
+                f" Its fields are: {', '.join(fields)}"
+            )
+        return dataclasses.replace(self, **changes)
+
+    def changes(self) -> dict:
+        """The fields that differ from the defaults, in order: what one types to get this setting.
+
+        >>> Setting(depth=50, gain=2.0).changes()
+        {'depth': 50, 'gain': 2.0}
+        """
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting(AnySetting):
     """One position of all sliders: a dense network and its start.
 
     Args:
@@ -62,46 +135,14 @@ class Setting:
     'glorot_normal'
     """
 
-    depth: int = 20
-    width: int = 128
-    activation: str = "tanh"
-    initializer: str = "glorot_normal"
-    gain: float = 1.0
-    bias_std: float = 0.0
-    seed: int = 0
-    dtype: str = "float32"
-
-    def __post_init__(self):
-        checked = {
-            "depth": whole_number("depth", self.depth, 1, MAX_DEPTH),
-            "width": whole_number("width", self.width, 1, MAX_WIDTH),
-            "activation": ACTIVATIONS.canonical(self.activation),
-            "initializer": INITIALIZERS.canonical(self.initializer),
-            "gain": bounded_number("gain", self.gain, MAX_SCALE),
-            "bias_std": bounded_number("bias_std", self.bias_std, MAX_SCALE),
-            "seed": whole_number("seed", self.seed, 0, 2**32 - 1),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)  # the only way into a frozen dataclass
-        if not isinstance(self.dtype, str):
-            raise TypeError(f"dtype must be a name such as 'float32', not {self.dtype!r}")
-        if self.dtype not in DTYPES:
-            raise ValueError(
-                f"unknown dtype {self.dtype!r}{nearest(self.dtype, DTYPES) or '.'}"
-                f" Known are: {', '.join(DTYPES)}"
-            )
-
-    def replace(self, **changes) -> "Setting":
-        """The same setting with some fields changed. TypeError for a field that does not exist."""
-        unknown = changes.keys() - {field.name for field in dataclasses.fields(self)}
-        if unknown:
-            name = sorted(unknown)[0]
-            fields = [field.name for field in dataclasses.fields(self)]
-            raise TypeError(
-                f"Setting has no field {name!r}{nearest(name, fields) or '.'}"
-                f" Its fields are: {', '.join(fields)}"
-            )
-        return dataclasses.replace(self, **changes)
+    depth: int = choice(20, whole_number, 1, MAX_DEPTH)
+    width: int = choice(128, whole_number, 1, MAX_WIDTH)
+    activation: str = choice("tanh", entry_of, ACTIVATIONS)
+    initializer: str = choice("glorot_normal", entry_of, INITIALIZERS)
+    gain: float = choice(1.0, bounded_number, MAX_SCALE)
+    bias_std: float = choice(0.0, bounded_number, MAX_SCALE)
+    seed: int = choice(0, whole_number, 0, MAX_SEED)
+    dtype: str = choice("float32", one_of, DTYPES)
 
     def describe(self) -> str:
         """The setting in a sentence.
@@ -115,15 +156,3 @@ class Setting:
             f"Depth {self.depth}, width {self.width}, {self.activation},"
             f" {self.initializer}, gain {self.gain:.4g}{bias}{dtype}."
         )
-
-    def changes(self) -> dict:
-        """The fields that differ from the defaults, in order: what one types to get this setting.
-
-        >>> Setting(depth=50, gain=2.0).changes()
-        {'depth': 50, 'gain': 2.0}
-        """
-        return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) != field.default
-        }

@@ -8,7 +8,7 @@ from initlab import details
 from initlab.data import Batch, digits
 from initlab.measures import HISTOGRAM_EDGES
 from initlab.network import measure
-from initlab.setting import Setting
+from initlab.setting import AnySetting
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Signals:
     float32 activations that feed it.
     """
 
-    setting: Setting
+    setting: AnySetting
     batch: Batch = dataclasses.field(repr=False)
     #: [depth + 1] over batch and units together, centred
     activation_variance: np.ndarray
@@ -60,10 +60,12 @@ class Signals:
     loss: float
     #: hidden layer where a value first is not finite, ``depth + 1`` for the readout, or None
     first_overflow: int | None
+    #: what only this kind of network has, such as an attention's entropy: [depth] each
+    more: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def depth(self) -> int:
-        """Number of hidden layers."""
+        """Number of hidden layers; in a recurrent network, of time steps."""
         return self.setting.depth
 
     def update_to_weight_ratio(self, learning_rate: float = 0.01) -> np.ndarray:
@@ -94,6 +96,7 @@ class Signals:
             values = getattr(self, name)
             weight = name in ("weight_gradient_norm", "weight_norm")
             variables[name] = ("weight_layer" if weight else layers[len(values)], values)
+        variables |= {name: ("hidden_layer", values) for name, values in self.more.items()}
         variables["activation_histogram"] = (("layer", "bin"), self.activation_histogram)
         return xarray.Dataset(
             variables,
@@ -156,28 +159,40 @@ LAYER_FIELDS = (
 )
 
 
-def probe(setting: Setting, batch: Batch | None = None) -> Signals:
+# what a pass measures of every network; squares have their exponents beside them
+_USUAL = {*LAYER_FIELDS, "activation_histogram", "finite", "loss", "logits_finite"} | {
+    f"{name}_exponent" for name in ("activation", "preactivation", "gradient", "weight")
+}
+
+
+def probe(setting: AnySetting, batch: Batch | None = None) -> Signals:
     """Measure a setting's network on a batch: one forward and one backward pass.
 
     Args:
-      setting: which network.
-      batch: examples and labels; 256 handwritten digits by default.
+      setting: which network: a Setting, or one of ``initlab.architectures``.
+      batch: examples and labels; handwritten digits by default, 256 of them for a Setting, and
+        fewer for larger networks.
 
     Raises:
-      TypeError: if ``setting`` is not a Setting or ``batch`` not a Batch.
+      TypeError: if ``setting`` is no setting or ``batch`` not a Batch.
 
+    >>> from initlab import Setting
     >>> signals = probe(Setting(depth=3, width=64, initializer="constant"))
     >>> signals.distinct_neurons
     array([1., 1., 1.])
     """
-    if not isinstance(setting, Setting):
+    if not isinstance(setting, AnySetting):
         raise TypeError(f"probe takes a Setting, such as Setting(depth=50), not {setting!r}")
-    batch = digits() if batch is None else batch
+    batch = digits(setting.examples) if batch is None else batch
     if not isinstance(batch, Batch):
         raise TypeError(
             f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
         )
-    out = measure(setting, batch)
+    return signals_of(setting, batch, measure(setting, batch))
+
+
+def signals_of(setting: AnySetting, batch: Batch, out: dict) -> Signals:
+    """Signals made of what :func:`initlab.network.measure` returned."""
     depth = setting.depth
     everywhere, hidden = slice(0, depth + 1), slice(1, depth + 1)
 
@@ -234,4 +249,5 @@ def probe(setting: Setting, batch: Batch | None = None) -> Signals:
         histogram_edges=HISTOGRAM_EDGES,
         loss=float(out["loss"]) if backward_ok else float("nan"),
         first_overflow=first_overflow,
+        more={name: plain(name, hidden, forward_ok[1:]) for name in sorted(out.keys() - _USUAL)},
     )

@@ -18,7 +18,7 @@ from initlab import quadrature
 from initlab.activations import ACTIVATIONS
 from initlab.data import Batch, digits
 from initlab.initializers import INITIALIZERS
-from initlab.setting import Setting
+from initlab.setting import AnySetting, Setting
 from initlab.theory.finite_width import Network, log_variances
 from initlab.theory.fixed_points import Limits, limits
 from initlab.theory.kernels import FAR, Kernels, kernels
@@ -35,7 +35,7 @@ class Prediction:
     field of independent ones of the same variance, and smaller spreads.
     """
 
-    setting: Setting
+    setting: AnySetting
     activation_second_moment: np.ndarray  # [L + 1]
     activation_variance: np.ndarray  # [L + 1]
     preactivation_second_moment: np.ndarray  # [L]
@@ -98,7 +98,7 @@ class Prediction:
         return self.limits.phase
 
 
-def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
+def predict(setting: AnySetting, batch: Batch | None = None) -> Prediction:
     r"""Mean-field theory of the network that :func:`initlab.probe` measures.
 
     .. math:: q_l = \sigma_{w,l}^2\, E[\phi(\sqrt{q_{l-1}} z)^2] + \sigma_{b,l}^2, \qquad
@@ -109,27 +109,38 @@ def predict(setting: Setting, batch: Batch | None = None) -> Prediction:
 
     Args:
       setting: which network; its seed does not matter, and its dtype is not looked at.
-      batch: examples and labels; 256 handwritten digits by default.
+      batch: examples and labels; by default the handwritten digits that ``probe`` takes.
 
     Raises:
-      TypeError: if ``setting`` is not a Setting or ``batch`` not a Batch.
+      TypeError: if ``setting`` is no setting or ``batch`` not a Batch.
 
     >>> he = predict(Setting(activation="relu", initializer="he_normal", depth=10, width=512))
     >>> he.phase, float((he.activation_second_moment[-1] / he.activation_second_moment[1]).round(6))
     ('critical', 1.0)
     """
-    if not isinstance(setting, Setting):
+    if not isinstance(setting, AnySetting):
         raise TypeError(f"predict takes a Setting, such as Setting(depth=50), not {setting!r}")
-    batch = digits() if batch is None else batch
+    batch = digits(setting.examples) if batch is None else batch
     if not isinstance(batch, Batch):
         raise TypeError(
             f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
         )
+    return theory_of(setting, batch)
+
+
+@functools.singledispatch
+def theory_of(setting: AnySetting, batch: Batch) -> Prediction:
+    """The prediction for a kind of network; where none is registered, theory is silent."""
+    more = (1, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0)  # than depth, of Prediction's arrays
+    return Prediction(setting, *(np.full(setting.depth + extra, np.nan) for extra in more))
+
+
+@theory_of.register
+def _dense(setting: Setting, batch: Batch) -> Prediction:
     initializer, depth = INITIALIZERS[setting.initializer], setting.depth
     activation = ACTIVATIONS[setting.activation]
     if initializer.ensemble == "patterned" or not kernels(activation).proper:
-        more = (1, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0)  # than depth, of Prediction's arrays
-        return Prediction(setting, *(np.full(depth + extra, np.nan) for extra in more))
+        return theory_of.dispatch(AnySetting)(setting, batch)
     kernel = kernels(activation)
     law = law_of(initializer, setting.width, depth, batch.inputs.shape[1], batch.classes)
     table, given = _table(kernel), given_by(batch)
