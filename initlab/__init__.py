@@ -1,46 +1,35 @@
-"""initlab: see, and check, how a neural network's starting weights decide whether it learns."""
+"""initlab: see, and check, how a neural network's starting weights decide whether it learns.
 
-from initlab import data, teaching
-from initlab.data import Batch
-from initlab.diagnosis import Diagnosis, diagnose
-from initlab.draws import weights
-from initlab.explorer import Explorer, explore
-from initlab.figures import plot_curves, plot_neurons
-from initlab.history import History
-from initlab.maps import plot_phases, plot_table
-from initlab.plots import plot
-from initlab.precision import predicted_overflow
-from initlab.registering import register_activation, register_initializer
-from initlab.setting import Setting
-from initlab.signals import Signals, probe
-from initlab.tables import activations, initializers  # functions: they hide the submodules
-from initlab.theory import Prediction, predict
-from initlab.training import train
+The public names stand in ``__init__.pyi``, where editors and type checkers read them, too. Each is
+imported when it is first used: whoever only probes does not wait for widgets, plots or optax.
+"""
 
-__all__ = [
-    "Batch",
-    "Diagnosis",
-    "Explorer",
-    "History",
-    "Prediction",
-    "Setting",
-    "Signals",
-    "activations",
-    "data",
-    "diagnose",
-    "explore",
-    "initializers",
-    "plot",
-    "plot_curves",
-    "plot_neurons",
-    "plot_phases",
-    "plot_table",
-    "predict",
-    "predicted_overflow",
-    "probe",
-    "register_activation",
-    "register_initializer",
-    "teaching",
-    "train",
-    "weights",
-]
+import ast
+import importlib
+from pathlib import Path
+
+# A function of a submodule's name is imported at once: later, the submodule stands in its place.
+from initlab.tables import activations as activations
+from initlab.tables import initializers as initializers
+
+_STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8"))
+_HOMES = {
+    name.name: statement.module
+    for statement in _STUB.body
+    if isinstance(statement, ast.ImportFrom)
+    for name in statement.names
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOMES[name] == __name__:
+        return importlib.import_module(f"{__name__}.{name}")
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -10,7 +10,7 @@ import pytest
 
 import initlab
 from initlab import explorer as explorer_module
-from initlab import preparation
+from initlab import network, preparation
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.controls import CONTROLS, GAINS
 from initlab.data import gaussian
@@ -187,7 +187,7 @@ def test_a_batch_of_ones_own():
 def test_moving_makes_no_new_widgets_figures_or_programs(explorer):
     explorer.warm_up()
     explorer.update()
-    programs = initlab.network._measure._cache_size()
+    programs = network._measure._cache_size()
     widgets = len(_live_widgets())
     random = np.random.default_rng(0)
     for _ in range(50):
@@ -197,7 +197,7 @@ def test_moving_makes_no_new_widgets_figures_or_programs(explorer):
             seed=int(random.integers(4)),
             initializer=str(random.choice(list(INITIALIZERS))),
         )
-    assert initlab.network._measure._cache_size() == programs
+    assert network._measure._cache_size() == programs
     assert len(_live_widgets()) == widgets
 
 
