@@ -1,6 +1,7 @@
 """What a layer does to a mean square, and the gain that keeps it."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -80,9 +81,48 @@ def _slope(activation, z):
 
 _CENTRED = (
     "You took the variance, which subtracts the mean. What the next layer sums up are the squares"
-    " themselves: the mean of phi² , not its scatter around the mean of phi."
+    " themselves: the mean of phi², not its scatter around the mean of phi."
 )
 _SCATTER = "That is close: with more samples the mean scatters less; a million are quick."
+# What an answer makes of each of the map's three parts, and what to say to it; "" is right.
+_SCALINGS = {
+    "": lambda q: q**0.5,
+    "The q that came in is not used: the preactivation has second moment q, so it is sqrt(q)"
+    " times a standard normal number.": lambda q: 1.0,
+    "You multiplied z by q. A normal number with second moment q is sqrt(q) times a standard"
+    " normal one.": lambda q: q,
+}
+_MEANS = {
+    "": lambda a: (a**2).mean(),
+    _CENTRED: lambda a: a.var(),
+    "You squared the mean. Square every activation first, and take the mean then.": (
+        lambda a: a.mean() ** 2
+    ),
+}
+_FACTORS = {
+    "": lambda weight_variance: weight_variance,
+    "The next preactivations sum the activations up with random weights: weight_variance is still"
+    " to be multiplied.": lambda weight_variance: 1.0,
+    "You squared weight_variance. It is a variance already: the square of a weight's standard"
+    " deviation, times fan_in.": lambda weight_variance: weight_variance**2,
+}
+
+
+def _map_mistakes():
+    """Every way to get one part of the map wrong, or two, or all three."""
+    for parts in itertools.product(_SCALINGS, _MEANS, _FACTORS):
+        scaling, moment, factor = (
+            kinds[part] for kinds, part in zip((_SCALINGS, _MEANS, _FACTORS), parts, strict=True)
+        )
+
+        def answer(q, activation, weight_variance, s=scaling, m=moment, f=factor):
+            return f(weight_variance) * m(activation(s(q) * _normal()))
+
+        slips = [part for part in parts if part]
+        if slips:
+            yield Mistake(answer, " And: ".join(slips))
+
+
 VARIANCE_MAP = Exercise(
     name="variance-map",
     task="Return the second moment of the next layer's preactivations, within 3%.",
@@ -91,44 +131,7 @@ VARIANCE_MAP = Exercise(
     judge=against(_map_oracle, 0.03, _SCATTER),
     tolerance=0.03,
     mistakes=(
-        Mistake(
-            lambda q, activation, weight_variance: (
-                weight_variance * (activation(q * _normal()) ** 2).mean()
-            ),
-            "You multiplied z by q. A normal number with second moment q is sqrt(q) times a"
-            " standard normal one.",
-        ),
-        Mistake(
-            lambda q, activation, weight_variance: (
-                weight_variance * (activation(_normal()) ** 2).mean()
-            ),
-            "The q that came in is not used: the preactivation has second moment q, so it is"
-            " sqrt(q) times a standard normal number.",
-        ),
-        Mistake(
-            lambda q, activation, weight_variance: (activation(q**0.5 * _normal()) ** 2).mean(),
-            "This is the mean square of the activations. The next preactivations sum them up"
-            " with random weights: weight_variance is still to be multiplied.",
-        ),
-        Mistake(
-            lambda q, activation, weight_variance: (
-                weight_variance**2 * (activation(q**0.5 * _normal()) ** 2).mean()
-            ),
-            "You squared weight_variance. It is a variance already: the square of a weight's"
-            " standard deviation, times fan_in.",
-        ),
-        Mistake(
-            lambda q, activation, weight_variance: (
-                weight_variance * activation(q**0.5 * _normal()).mean() ** 2
-            ),
-            "You squared the mean. Square every activation first, and take the mean then.",
-        ),
-        Mistake(
-            lambda q, activation, weight_variance: (
-                weight_variance * activation(q**0.5 * _normal()).var()
-            ),
-            _CENTRED,
-        ),
+        *_map_mistakes(),
         Mistake(
             lambda q, activation, weight_variance: weight_variance * q,
             "That is the map of a linear layer. The activation changes the mean square before"
