@@ -54,18 +54,21 @@ def one_of(name: str, value, options) -> str:
     return value
 
 
-def choice(default, check, *allowed):
-    """A dataclass field of a setting: its default, and ``check(name, value, *allowed)``.
-
-    The check is one of :func:`whole_number`, :func:`bounded_number`, :func:`one_of` and
-    :func:`entry_of`; from it an explorer also knows what control to show.
-    """
-    return dataclasses.field(default=default, metadata={"check": check, "allowed": allowed})
-
-
 def entry_of(name: str, value, catalogue: Catalogue) -> str:
     """The catalogue's own name for ``value``, a name or a synonym; its errors if there is none."""
     return catalogue.canonical(value)
+
+
+def choice(default, check, *allowed, shown: tuple[float, float, float] | None = None):
+    """A dataclass field of a setting: its default, and ``check(name, value, *allowed)``.
+
+    The check is one of :func:`whole_number`, :func:`bounded_number`, :func:`one_of` and
+    :func:`entry_of`, or one like them; from it an explorer also knows what control to show. A
+    number's slider is one of ratios, from 1/100 to 100, unless ``shown`` gives its lowest
+    position, its highest, and its step.
+    """
+    metadata = {"check": check, "allowed": allowed, "shown": shown}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +83,10 @@ class AnySetting:
 
     #: how many of the digits it is probed with by default
     examples: ClassVar[int] = 256
+    #: the field that says how many layers there are
+    counted: ClassVar[str] = "depth"
+    #: the fields that change the shape of what is computed, so that they are compiled in
+    compiled: ClassVar[tuple[str, ...]] = ("width",)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -99,6 +106,12 @@ class AnySetting:
                 f" Its fields are: {', '.join(fields)}"
             )
         return dataclasses.replace(self, **changes)
+
+    @classmethod
+    def limits(cls, name: str) -> tuple[int, int]:
+        """The lowest and the highest value of a field that is a whole number."""
+        (field,) = [field for field in dataclasses.fields(cls) if field.name == name]
+        return field.metadata["allowed"]
 
     def changes(self) -> dict:
         """The fields that differ from the defaults, in order: what one types to get this setting.
@@ -140,7 +153,7 @@ class Setting(AnySetting):
     activation: str = choice("tanh", entry_of, ACTIVATIONS)
     initializer: str = choice("glorot_normal", entry_of, INITIALIZERS)
     gain: float = choice(1.0, bounded_number, MAX_SCALE)
-    bias_std: float = choice(0.0, bounded_number, MAX_SCALE)
+    bias_std: float = choice(0.0, bounded_number, MAX_SCALE, shown=(0, 3, 0.01))
     seed: int = choice(0, whole_number, 0, MAX_SEED)
     dtype: str = choice("float32", one_of, DTYPES)
 

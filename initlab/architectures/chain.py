@@ -108,6 +108,15 @@ class ChainSetting(AnySetting):
     #: chains compute in no other precision
     dtype: ClassVar[str] = "float32"
 
+    def describe(self) -> str:
+        """The setting in a sentence."""
+        told = [
+            str(value) if isinstance(value, str) else f"{name.replace('_', ' ')} {value:.4g}"
+            for name, value in dataclasses.asdict(self).items()
+            if name != "seed"
+        ]
+        return f"{type(self).__name__} network: {', '.join(told)}."
+
     def chain(self, features: int, classes: int) -> Chain:
         """What is compiled for this setting, with so many input features and classes."""
         raise NotImplementedError

@@ -37,30 +37,32 @@ def scaled(draws: dict, scales: dict) -> dict:
     return {name: scales[name] * array for name, array in draws.items()}
 
 
-def _draw(matrices, key) -> tuple:
-    keys = jax.random.split(key, max(len(matrices), 1))
-    return tuple(matrix.draw(keys[i], matrix.shape) for i, matrix in enumerate(matrices))
+@functools.partial(jax.jit, static_argnames=("matrix",))
+def _draw_once(matrix: Matrix, seed, place, position):
+    return matrix.draw(_key(seed, place, position), matrix.shape)
 
 
-@functools.partial(jax.jit, static_argnames=("matrices",))
-def _draw_once(matrices: tuple[Matrix, ...], seed, place):
-    return _draw(matrices, jax.random.fold_in(jax.random.key(seed), place))
-
-
-@functools.partial(jax.jit, static_argnames=("matrices",), donate_argnames=("layers",))
-def _draw_layers(matrices: tuple[Matrix, ...], layers, seed, start, stop):
-    """Fill ``layers[start:stop]`` in place; index 0 is what makes layer 2."""
+@functools.partial(jax.jit, static_argnames=("matrix",), donate_argnames=("layers",))
+def _draw_layers(matrix: Matrix, layers, seed, position, start, stop):
+    """Fill ``layers[start:stop]`` in place; index 0 belongs to layer 2."""
 
     def fill(index, layers):
-        key = jax.random.fold_in(jax.random.key(seed), index + 2)
-        drawn = _draw(matrices, key)
-        return tuple(all_.at[index].set(one) for all_, one in zip(layers, drawn, strict=True))
+        key = _key(seed, index + len(Weights._fields), position)
+        return layers.at[index].set(matrix.draw(key, matrix.shape))
 
     return jax.lax.fori_loop(start, stop, fill, layers)
 
 
-def _named(matrices: dict, arrays) -> dict:
-    return dict(zip(matrices, arrays, strict=True))
+def _key(seed, place, position):
+    """Of an array: its place in the network, and its position there among others."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), place), position)
+
+
+def _draw_part(matrices: dict, seed, place: int) -> dict:
+    return {
+        name: _draw_once(matrix, seed, np.int32(place), np.int32(position))
+        for position, (name, matrix) in enumerate(matrices.items())
+    }
 
 
 def draws_for(setting, features: int, classes: int) -> Weights:
@@ -71,33 +73,35 @@ def draws_for(setting, features: int, classes: int) -> Weights:
     """
     chain, matrices = setting.chain(features, classes), setting.matrices(features, classes)
     seed = np.uint32(setting.seed)
-    parts = [tuple(part.values()) for part in matrices]
-    key = (type(setting), chain.shared, chain.max_depth, setting.seed, *parts)
+    parts = [tuple(part.items()) for part in matrices]
+    key = (chain.shared, chain.max_depth, setting.seed, *parts)
     with _KEPT.lock:
         draws, filled = _KEPT.take(key) or (None, 0)
         if draws is None:
-            places = {"readout": 0, "first": 1, "layers": 2}
+            parts = matrices._asdict().items()
             once = {
-                name: _named(part, _draw_once(tuple(part.values()), seed, np.int32(places[name])))
-                for name, part in matrices._asdict().items()
+                name: _draw_part(part, seed, place)
+                for place, (name, part) in enumerate(parts)
                 if name != "layers" or chain.shared
             }
             draws = Weights(**({"layers": _empty_layers(chain, matrices)} | once))
         if filled < setting.depth - 1 and not chain.shared:
             span = np.int32(filled), np.int32(setting.depth - 1)
-            arrays = tuple(matrices.layers.values()), tuple(draws.layers.values())
-            layers = _draw_layers(*arrays, seed, *span)
-            draws, filled = (
-                draws._replace(layers=_named(matrices.layers, layers)),
-                setting.depth - 1,
-            )
+            layers = {
+                name: _draw_layers(matrix, draws.layers[name], seed, np.int32(position), *span)
+                for position, (name, matrix) in enumerate(matrices.layers.items())
+            }
+            draws, filled = draws._replace(layers=layers), setting.depth - 1
         _KEPT.keep(key, (draws, filled), sum(array.nbytes for array in jax.tree.leaves(draws)))
         return draws
 
 
 def _empty_layers(chain, matrices: Weights) -> dict:
-    stack = () if chain.shared else (chain.max_depth - 1,)
-    return {name: jnp.zeros((*stack, *m.shape)) for name, m in matrices.layers.items()}
+    return {name: _empty_layer(chain, matrix) for name, matrix in matrices.layers.items()}
+
+
+def _empty_layer(chain, matrix: Matrix):
+    return jnp.zeros(matrix.shape if chain.shared else (chain.max_depth - 1, *matrix.shape))
 
 
 def empty_draws(setting, features: int, classes: int) -> Weights:
@@ -110,13 +114,18 @@ def empty_draws(setting, features: int, classes: int) -> Weights:
     )
 
 
-def compile_draws(setting, features: int, classes: int) -> None:
-    """Compile what draws a setting's networks, and keep nothing that it draws."""
+def drawing(setting, features: int, classes: int):
+    """What is to be compiled to draw a setting's network: pairs of a key and a task."""
     chain, matrices = setting.chain(features, classes), setting.matrices(features, classes)
+    zero, seed = np.int32(0), np.uint32(0)
     for name, part in matrices._asdict().items():
-        if name != "layers" or chain.shared:
-            _draw_once(tuple(part.values()), np.uint32(0), np.int32(0))
-    if not chain.shared:
-        empty = tuple(_empty_layers(chain, matrices).values())
-        stop = np.int32(0)
-        _draw_layers(tuple(matrices.layers.values()), empty, np.uint32(0), stop, stop)
+        for matrix in part.values():
+            if name != "layers" or chain.shared:
+                yield matrix, lambda matrix=matrix: _draw_once(matrix, seed, zero, zero)
+            else:
+                yield (
+                    (matrix, chain.max_depth),
+                    lambda matrix=matrix: _draw_layers(
+                        matrix, _empty_layer(chain, matrix), seed, zero, zero, zero
+                    ),
+                )

@@ -58,6 +58,7 @@ class Residual(ChainSetting):
     seed: int = choice(0, whole_number, 0, MAX_SEED)
 
     max_depth: ClassVar[int] = MAX_BLOCKS + 1
+    counted: ClassVar[str] = "blocks"
 
     @property
     def depth(self) -> int:
