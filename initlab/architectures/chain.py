@@ -22,11 +22,13 @@ from jax import lax
 
 from initlab import measures
 from initlab.activations import Activation, branches
-from initlab.architectures.draws import Weights, draws_for, empty_draws, scaled
+from initlab.architectures.draws import Weights, draws_for, drawing, empty_draws, scaled
 from initlab.data import Batch
 from initlab.draws import Kept, weights
 from initlab.measures import mean, normalized, product
 from initlab.network import compile_pass, measure
+from initlab.preparation import drawing as preparation_drawing
+from initlab.preparation import program
 from initlab.setting import AnySetting
 
 _AT_ONCE = 16  # layers that are measured together
@@ -70,7 +72,7 @@ class Chain:
         """An activation, or a state's gradient, as ``[rows, units]``."""
         return values.reshape(-1, self.units)
 
-    def summary(self, activation):
+    def summary(self, knobs, activation):
         """What the readout reads of the last activation: ``[B, features]``."""
         return activation
 
@@ -116,6 +118,9 @@ class ChainSetting(AnySetting):
             if name != "seed"
         ]
         return f"{type(self).__name__} network: {', '.join(told)}."
+
+    def check_examples(self, count: int) -> None:
+        """Raise ValueError if so many examples cannot go through together."""
 
     def chain(self, features: int, classes: int) -> Chain:
         """What is compiled for this setting, with so many input features and classes."""
@@ -173,7 +178,7 @@ def _measure(chain: Chain, scratch, draws: Weights, scales: Weights, knobs, dept
     states = lax.fori_loop(1, depth, forward_step, states)
 
     def summary(state):
-        return chain.summary(chain.activation(knobs, state))
+        return chain.summary(knobs, chain.activation(knobs, state))
 
     read, back_to_state = jax.vjp(summary, states[depth - 1])
     readout = scaled(draws.readout, scales.readout)
@@ -337,6 +342,7 @@ def run(setting: ChainSetting, batch: Batch, draws: Weights, scales: Weights, de
 
     ``depth`` is by default the setting's own.
     """
+    setting.check_examples(len(batch))
     chain, inputs = setting.chain(batch.inputs.shape[1], batch.classes), jnp.asarray(batch.inputs)
     knobs = setting.knobs()
     key = chain, inputs.shape
@@ -350,6 +356,16 @@ def run(setting: ChainSetting, batch: Batch, draws: Weights, scales: Weights, de
     scratch, out = _measure(chain, scratch, draws, scales, knobs, depth, inputs, batch.labels)
     _SCRATCH.keep(key, scratch, sum(array.nbytes for array in scratch))
     return jax.device_get(out)
+
+
+@program.register
+def _program(setting: ChainSetting, batch: Batch):
+    return setting.chain(batch.inputs.shape[1], batch.classes), batch.inputs.shape
+
+
+@preparation_drawing.register
+def _drawing(setting: ChainSetting, batch: Batch):
+    return drawing(setting, batch.inputs.shape[1], batch.classes)
 
 
 @weights.register
@@ -384,6 +400,7 @@ def logits(setting: ChainSetting, parameters: Weights, inputs):
     Returns:
       Logits ``[B, K]``.
     """
+    setting.check_examples(len(inputs))
     weight = parameters.readout["weight"]
     chain, knobs = setting.chain(inputs.shape[1], weight.shape[1]), setting.knobs()
 
@@ -395,5 +412,5 @@ def logits(setting: ChainSetting, parameters: Weights, inputs):
     state = chain.first(parameters.layers if chain.shared else parameters.first, knobs, inputs)
     stack = None if chain.shared else parameters.layers
     state, _ = lax.scan(step, state, (jnp.arange(1, setting.depth), stack))
-    read = chain.summary(chain.activation(knobs, state))
+    read = chain.summary(knobs, chain.activation(knobs, state))
     return product(read, weight) + parameters.readout.get("bias", 0.0)
