@@ -1,14 +1,12 @@
-"""The explorer's controls: one widget each, and the way between them and a Setting."""
+"""The explorer's controls: one widget for each field of a setting, and the way between them."""
+
+import dataclasses
 
 import ipywidgets
 
-from initlab.activations import ACTIVATIONS
-from initlab.initializers import INITIALIZERS
-from initlab.panels import PANELS
-from initlab.setting import DTYPES, Setting
+from initlab.panels import panels_for
+from initlab.setting import AnySetting, bounded_number, entry_of, one_of, whole_number
 
-CONTROLS = ("depth", "width", "gain", "bias", "activation", "initializer", "seed", "dtype")
-DEFAULT_CONTROLS = CONTROLS[:-1]
 WIDTHS = (16, 32, 64, 128, 256, 512)
 _DECADE = (
     1,
@@ -36,31 +34,44 @@ _DECADE = (
 )
 #: Round numbers at even distances on a logarithmic scale. A FloatLogSlider's steps miss 0.5.
 GAINS = (*(float(f"{step}e{power}") for power in (-2, -1, 0, 1) for step in _DECADE), 100.0)
-LARGEST_BIAS = 3.0
-_FIELDS = {"bias": "bias_std"}  # where a control's name is not its field's
+_WIDE = {"layout": ipywidgets.Layout(width="325px")}
+_NAMES = {"bias_std": "bias"}  # where a control's name is not its field's
 
 
-def make(setting: Setting, max_depth: int, panels) -> dict[str, ipywidgets.Widget]:
-    """One widget for each control and each button, by name, standing where the setting says."""
-    wide = {"layout": ipywidgets.Layout(width="325px")}
+def fields_by_control(kind: type[AnySetting]) -> dict[str, dataclasses.Field]:
+    """The fields of a kind of setting by the names of their controls: sliders, menus, then seed.
+
+    >>> from initlab import Setting
+    >>> " ".join(fields_by_control(Setting))
+    'depth width gain bias activation initializer seed dtype'
+    """
+    places = {whole_number: 0, bounded_number: 0, entry_of: 1}
+    last = {"seed": 2, "dtype": 3}
+
+    def place(field) -> int:
+        return last.get(field.name, places.get(field.metadata["check"], 1))
+
+    fields = sorted(dataclasses.fields(kind), key=place)
+    return {_NAMES.get(field.name, field.name.replace("_", " ")): field for field in fields}
+
+
+def default_controls(kind: type[AnySetting]) -> tuple[str, ...]:
+    """The controls that are shown unless others are asked for: all but dtype."""
+    return tuple(name for name in fields_by_control(kind) if name != "dtype")
+
+
+def make(setting: AnySetting, largest: int, panels) -> dict[str, ipywidgets.Widget]:
+    """One widget for each control and each button, by name, standing where the setting says.
+
+    ``largest`` is the last position of the slider that counts layers.
+    """
     auto = {"layout": ipywidgets.Layout(width="auto")}
+    offered = panels_for(type(setting))
     widgets = {
-        "depth": ipywidgets.IntSlider(setting.depth, 1, max_depth, **wide),
-        "width": ipywidgets.SelectionSlider(options=_widths(setting), value=setting.width, **wide),
-        "gain": ipywidgets.SelectionSlider(options=_gains(setting), value=setting.gain, **wide),
-        "bias": ipywidgets.FloatSlider(
-            setting.bias_std, min=0, max=LARGEST_BIAS, step=0.01, **wide
-        ),
-        "activation": ipywidgets.Dropdown(
-            options=list(ACTIVATIONS), value=setting.activation, **wide
-        ),
-        "initializer": ipywidgets.Dropdown(
-            options=list(INITIALIZERS), value=setting.initializer, **wide
-        ),
-        "seed": ipywidgets.BoundedIntText(
-            setting.seed, min=0, max=2**32 - 1, layout=ipywidgets.Layout(width="190px")
-        ),
-        "dtype": ipywidgets.Dropdown(options=DTYPES, value=setting.dtype, **wide),
+        name: _widget(field, setting, largest)
+        for name, field in fields_by_control(type(setting)).items()
+    }
+    widgets |= {
         "draw again": ipywidgets.Button(icon="refresh", **auto),
         "reset": ipywidgets.Button(icon="undo", **auto),
         "pin": ipywidgets.ToggleButton(icon="thumb-tack", **auto),
@@ -68,51 +79,87 @@ def make(setting: Setting, max_depth: int, panels) -> dict[str, ipywidgets.Widge
         "choose panels": ipywidgets.ToggleButton(icon="columns", **auto),
         "copy as code": ipywidgets.ToggleButton(icon="code", **auto),
         "panels": ipywidgets.SelectMultiple(
-            options=[(panel.title, name) for name, panel in PANELS.items()],
+            options=[(panel.title, name) for name, panel in offered.items()],
             value=panels,
-            rows=len(PANELS),
+            rows=len(offered),
             layout=ipywidgets.Layout(width="420px"),
         ),
     }
     for name, widget in widgets.items():
         widget.description = name
+        if len(name) > 12:  # longer than the room that a label has by itself
+            widget.style.description_width = "initial"
     return widgets
 
 
-def _widths(setting: Setting) -> list[int]:
-    return sorted({*WIDTHS, setting.width})
+def _widget(field: dataclasses.Field, setting: AnySetting, largest: int) -> ipywidgets.Widget:
+    value, allowed = getattr(setting, field.name), field.metadata["allowed"]
+    check, shown = field.metadata["check"], field.metadata["shown"]
+    if field.name == "seed":
+        return ipywidgets.BoundedIntText(value, *allowed, layout=ipywidgets.Layout(width="190px"))
+    if check in (entry_of, one_of):
+        return ipywidgets.Dropdown(options=list(allowed[0]), value=value, **_WIDE)
+    if field.name == "width":
+        return ipywidgets.SelectionSlider(options=_widths(setting), value=value, **_WIDE)
+    if shown is not None:
+        low, high, step = shown
+        return ipywidgets.FloatSlider(value, min=low, max=high, step=step, **_WIDE)
+    if check is whole_number:
+        low, high = allowed
+        high = largest if field.name == setting.counted else high
+        return ipywidgets.IntSlider(value, low, high, **_WIDE)
+    return ipywidgets.SelectionSlider(options=_ratios(value), value=value, **_WIDE)
 
 
-def _gains(setting: Setting) -> list[tuple[str, float]]:
-    return [(f"{gain:.4g}", gain) for gain in sorted({*GAINS, setting.gain})]
+def _widths(setting: AnySetting) -> list[int]:
+    _, highest = type(setting).limits("width")
+    return sorted({*(width for width in WIDTHS if width <= highest), setting.width})
 
 
-def read(widgets: dict) -> Setting:
+def _ratios(value: float) -> list[tuple[str, float]]:
+    return [(f"{ratio:.4g}", ratio) for ratio in sorted({*GAINS, value})]
+
+
+def read(widgets: dict, kind: type[AnySetting]) -> AnySetting:
     """The setting that the controls say."""
-    values = {_FIELDS.get(name, name): widgets[name].value for name in CONTROLS}
-    values["bias_std"] = round(values["bias_std"], 4)  # a slider adds up its steps
-    return Setting(**values)
+    values = {}
+    for name, field in fields_by_control(kind).items():
+        value = widgets[name].value
+        # a slider adds up its steps
+        values[field.name] = round(value, 4) if field.metadata["shown"] else value
+    return kind(**values)
 
 
-def write(widgets: dict, setting: Setting) -> None:
+def write(widgets: dict, setting: AnySetting) -> None:
     """Move the controls to a setting."""
-    if setting.width not in widgets["width"].options:
-        widgets["width"].options = _widths(setting)
-    if setting.gain not in (gain for _, gain in widgets["gain"].options):
-        widgets["gain"].options = _gains(setting)
-    for name in CONTROLS:
-        widgets[name].value = getattr(setting, _FIELDS.get(name, name))
+    for name, field in fields_by_control(type(setting)).items():
+        widget, value = widgets[name], getattr(setting, field.name)
+        if isinstance(widget, ipywidgets.SelectionSlider) and value not in positions(widget):
+            widget.options = _widths(setting) if name == "width" else _ratios(value)
+        widget.value = value
 
 
-def check_range(setting: Setting, max_depth: int) -> None:
+def positions(widget: ipywidgets.Widget) -> list:
+    """All values that a menu or a slider of steps can take."""
+    if isinstance(widget, ipywidgets.IntSlider):
+        return list(range(widget.min, widget.max + 1, widget.step))
+    return [option[1] if isinstance(option, tuple) else option for option in widget.options]
+
+
+def check_range(setting: AnySetting, largest: int) -> None:
     """Raise ValueError for a setting that the sliders cannot show."""
-    for name, value, low, high in (
-        ("depth", setting.depth, 1, max_depth),
-        ("gain", setting.gain, GAINS[0], GAINS[-1]),
-        ("bias_std", setting.bias_std, 0, LARGEST_BIAS),
-    ):
+    for field in fields_by_control(type(setting)).values():
+        value, shown = getattr(setting, field.name), field.metadata["shown"]
+        if field.name == setting.counted:
+            low, high = field.metadata["allowed"][0], largest
+        elif shown is not None:
+            low, high, _ = shown
+        elif field.metadata["check"] is bounded_number:
+            low, high = GAINS[0], GAINS[-1]
+        else:  # a menu, or a slider of all that is allowed
+            continue
         if not low <= value <= high:
             raise ValueError(
-                f"the {name} slider goes from {low:g} to {high:g}, not to {value:g};"
+                f"the {field.name} slider goes from {low:g} to {high:g}, not to {value:g};"
                 f" the nearest is {min(max(value, low), high):g}"
             )

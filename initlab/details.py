@@ -12,7 +12,7 @@ from initlab.data import Batch
 from initlab.draws import Draws, Scales, draws_for, scales_for
 from initlab.measures import normalized, product
 from initlab.network import affine
-from initlab.setting import Setting
+from initlab.setting import AnySetting, Setting
 
 #: Eight roundings of float32, relative to a Jacobian's largest singular value.
 LOST_TO_ROUNDING = 1e-6
@@ -59,14 +59,33 @@ def follow(setting: Setting, batch: Batch, example: int = 0):
     )
 
 
-def jacobian_singular_values(setting: Setting, batch: Batch, example: int = 0) -> np.ndarray:
+def can_measure(measure, kind: type[AnySetting]) -> bool:
+    """Whether a kind of network has registered its way to make one of the measures below."""
+    return measure.dispatch(kind) is not measure.dispatch(AnySetting)
+
+
+@functools.singledispatch
+def jacobian_singular_values(setting: AnySetting, batch: Batch, example: int = 0) -> np.ndarray:
     """Singular values of ``d a / d x`` at one example, largest first, ``[min(features, width)]``.
 
     ``a`` is the last hidden layer's activation and ``x`` the input. All equal to 1 is dynamical
     isometry (Saxe, McClelland & Ganguli 2014). Values under 1e-6 of the largest are NaN: float32
     has rounded them away. All are NaN after an overflow.
+
+    Raises:
+      TypeError: a kind of network that this is not measured of.
     """
+    raise TypeError(f"there are no singular values of a {type(setting).__name__}")
+
+
+@jacobian_singular_values.register
+def _dense_singular_values(setting: Setting, batch: Batch, example: int = 0) -> np.ndarray:
     _, jacobian, exponent = follow(setting, batch, example)
+    return singular_values(jacobian, exponent)
+
+
+def singular_values(jacobian: np.ndarray, exponent: int) -> np.ndarray:
+    """Of ``jacobian * 2^exponent``, in float64, largest first; NaN where float32 has lost them."""
     if not np.isfinite(jacobian).all():
         return np.full(min(jacobian.shape), np.nan)
     values = np.linalg.svd(jacobian.astype(np.float64), compute_uv=False)
@@ -74,14 +93,28 @@ def jacobian_singular_values(setting: Setting, batch: Batch, example: int = 0) -
     return np.ldexp(values, int(exponent))
 
 
-def neuron_correlation(setting: Setting, batch: Batch) -> np.ndarray:
+@functools.singledispatch
+def neuron_correlation(setting: AnySetting, batch: Batch) -> np.ndarray:
     """Correlation over the batch of every two neurons of the last hidden layer, ``[n, n]``.
 
     Neurons that never move are like each other, and unlike all that do. NaN after an overflow.
+
+    Raises:
+      TypeError: a kind of network that this is not measured of.
     """
-    activations = follow(setting, batch)[0].astype(np.float64)
+    raise TypeError(f"there is no correlation of the neurons of a {type(setting).__name__}")
+
+
+@neuron_correlation.register
+def _dense_correlation(setting: Setting, batch: Batch) -> np.ndarray:
+    return correlation(follow(setting, batch)[0].astype(np.float64))
+
+
+def correlation(activations: np.ndarray) -> np.ndarray:
+    """Of the columns of ``[rows, units]``, in float64."""
+    units = activations.shape[1]
     if not np.isfinite(activations).all():
-        return np.full((setting.width, setting.width), np.nan)
+        return np.full((units, units), np.nan)
     center = activations.mean(axis=0)
     moved = activations - center
     length = np.sqrt((moved**2).sum(axis=0))

@@ -9,12 +9,12 @@ from IPython.display import display
 from initlab import controls as control_widgets
 from initlab import page, preparation
 from initlab.catalogue import nearest
-from initlab.controls import CONTROLS, DEFAULT_CONTROLS, check_range
+from initlab.controls import check_range, default_controls, fields_by_control
 from initlab.data import Batch, digits
 from initlab.diagnosis import Diagnosis, diagnose
-from initlab.panels import DEFAULT_PANELS, PANELS
+from initlab.panels import DEFAULT_PANELS, panels_for
 from initlab.plots import DPI, Picture
-from initlab.setting import MAX_DEPTH, Setting, whole_number
+from initlab.setting import AnySetting, Setting, whole_number
 from initlab.signals import Signals, probe
 from initlab.theory import predict
 from initlab.warming import WARMER
@@ -31,22 +31,22 @@ class Explorer(ipywidgets.VBox):
     asked for.
     """
 
-    def __init__(self, setting: Setting, batch: Batch, panels, controls, max_depth, theme):
+    def __init__(self, setting: AnySetting, batch: Batch, panels, controls, largest, theme):
         self.batch = batch
-        self._start = setting
+        self._start, self._largest = setting, largest
         self._theme = theme
         self._many = False  # while many controls are moved at once
         self._signals = self._prediction = self._diagnosis = self._pinned = None
         self._resting = None  # the timer of the sharper picture
         self._pictures = {}  # dpi -> Picture
-        self.controls = control_widgets.make(setting, max_depth, panels)
+        self.controls = control_widgets.make(setting, largest, panels)
         self.image = ipywidgets.Image(format="png")
         self.progress = ipywidgets.IntProgress(0, 0, 3, description="preparing")
         self.status, self.code = ipywidgets.HTML(page.status("")), ipywidgets.HTML()
         super().__init__(self._arrange(controls))
         self.add_class("initlab")
         self._fit_image()
-        for name in (*CONTROLS, "theory"):
+        for name in (*fields_by_control(type(setting)), "theory"):
             self.controls[name].observe(self._on_move, "value")
         self.controls["panels"].observe(self._on_panels, "value")
         self.controls["choose panels"].observe(self._on_choose, "value")
@@ -59,7 +59,8 @@ class Explorer(ipywidgets.VBox):
         rows = ipywidgets.Layout(
             flex_flow="row wrap", align_items="center", max_width="1040px", overflow="visible"
         )
-        sliders = [name for name in CONTROLS if name in controls and name != "seed"]
+        known = fields_by_control(type(self._start))
+        sliders = [name for name in known if name in controls and name != "seed"]
         seed = ["seed", "draw again"] if "seed" in controls else []
         buttons = [*seed, "reset", "pin", "theory", "choose panels", "copy as code"]
         self.controls["panels"].layout.display = "none"
@@ -77,13 +78,15 @@ class Explorer(ipywidgets.VBox):
     # --- what it shows ---------------------------------------------------------------------
 
     @property
-    def setting(self) -> Setting:
-        """What the controls say; assign a Setting to move them all at once."""
-        return control_widgets.read(self.controls)
+    def setting(self) -> AnySetting:
+        """What the controls say; assign a setting of the same kind to move them all at once."""
+        return control_widgets.read(self.controls, type(self._start))
 
     @setting.setter
-    def setting(self, setting: Setting) -> None:
-        check_range(setting, self.controls["depth"].max)
+    def setting(self, setting: AnySetting) -> None:
+        if type(setting) is not type(self._start):
+            raise TypeError(f"this explorer shows a {type(self._start).__name__}, not {setting!r}")
+        check_range(setting, self._largest)
         self._many = True
         try:
             control_widgets.write(self.controls, setting)
@@ -114,8 +117,9 @@ class Explorer(ipywidgets.VBox):
         """The picture at a resolution; made when first asked for, and kept."""
         if dpi not in self._pictures:
             theme = "light" if self._theme == "auto" else self._theme
-            panels, layers = self.controls["panels"].value, self.controls["depth"].max
-            self._pictures[dpi] = Picture(panels, layers, theme, dpi)
+            panels = self.controls["panels"].value
+            layers = self._start.replace(**{self._start.counted: self._largest}).depth
+            self._pictures[dpi] = Picture(panels, layers, theme, dpi, self._start.axis)
             self._pictures[dpi].pin(self._pinned)
         return self._pictures[dpi]
 
@@ -204,15 +208,19 @@ class Explorer(ipywidgets.VBox):
         if not self.controls["copy as code"].value:
             self.code.value = ""
             return
-        arguments = self.setting.changes()
-        if self.controls["depth"].max != MAX_DEPTH:
-            arguments["max_depth"] = self.controls["depth"].max
+        setting = self.setting
+        arguments = setting.changes()
+        _, largest = type(setting).limits(setting.counted)
+        if self._largest != largest:
+            arguments["max_depth"] = self._largest
         if self.controls["panels"].value != DEFAULT_PANELS:
             arguments["panels"] = self.controls["panels"].value
         if self._theme != "auto":
             arguments["theme"] = self._theme
         words = [f"{name}={value!r}" for name, value in arguments.items()]
-        if self.batch is not digits():
+        if type(setting) is not Setting:
+            words.insert(0, f"network=initlab.{type(setting).__name__}")
+        if self.batch is not digits(setting.examples):
             words.insert(0, "batch")
         self.code.value = page.code(f"initlab.explore({', '.join(words)})")
 
@@ -245,7 +253,13 @@ class Explorer(ipywidgets.VBox):
         }
         alternative = {"image/png": {"alt": self.description}}
         handle.update(live | still, raw=True, metadata=alternative)
-        preparation.prepare_when_idle(self.setting, self.batch, self.controls["width"].options)
+        setting = self.setting
+        others = [
+            setting.replace(**{name: value})
+            for name in setting.compiled
+            for value in control_widgets.positions(self.controls[name])
+        ]
+        preparation.prepare_when_idle(setting, self.batch, others)
 
     def close(self) -> None:
         """Close every widget of it."""
@@ -259,28 +273,37 @@ class Explorer(ipywidgets.VBox):
 def explore(
     batch: Batch | None = None,
     *,
-    controls=DEFAULT_CONTROLS,
+    network: type[AnySetting] = Setting,
+    controls=None,
     panels=DEFAULT_PANELS,
-    max_depth: int = MAX_DEPTH,
+    max_depth: int | None = None,
     theme: str = "auto",
     **setting,
 ) -> Explorer:
     """Sliders over a live picture: what does a start do to signals, gradients and neurons?
 
     Args:
-      batch: what the network is fed with; 256 handwritten digits by default.
-      controls: which of depth, width, gain, bias, activation, initializer, seed and dtype are
-        shown; all but dtype by default.
+      batch: what the network is fed with; by default the handwritten digits that ``probe`` takes.
+      network: what kind of network: ``initlab.Setting``, a dense one, or another kind of setting,
+        such as ``initlab.Residual``.
+      controls: which of the controls are shown; all but dtype by default. Those of a dense network
+        are depth, width, gain, bias, activation, initializer, seed and dtype.
       panels: which measures are drawn; see ``initlab.panels.PANELS``.
-      max_depth: the last position of the depth slider, and of the x axis.
+      max_depth: the last position of the slider that counts layers, and so of the x axis; by
+        default as many as the network may have.
       theme: "light", "dark", or "auto" for that of the page.
-      **setting: where the sliders start: the fields of :class:`initlab.Setting`.
+      **setting: where the sliders start: the fields of the kind of setting.
 
     Raises:
       ValueError, TypeError: a wrong value or name; the message names the nearest choice.
     """
-    names = [("control", name, CONTROLS) for name in controls]
-    names += [("panel", name, PANELS) for name in panels]
+    if not (isinstance(network, type) and issubclass(network, AnySetting)):
+        raise TypeError(
+            f"network must be a kind of setting, such as initlab.Setting, not {network!r}"
+        )
+    controls = default_controls(network) if controls is None else controls
+    names = [("control", name, tuple(fields_by_control(network))) for name in controls]
+    names += [("panel", name, tuple(panels_for(network))) for name in panels]
     for kind, name, known in (*names, ("theme", theme, THEMES)):
         if name not in known:
             raise ValueError(
@@ -289,10 +312,12 @@ def explore(
             )
     if batch is not None and not isinstance(batch, Batch):
         raise TypeError(f"batch must be a Batch, such as Batch(inputs, labels), not {batch!r}")
-    max_depth = whole_number("max_depth", max_depth, 1, MAX_DEPTH)
-    start = Setting().replace(**setting)
-    if "depth" not in setting:
-        start = start.replace(depth=min(start.depth, max_depth))
-    check_range(start, max_depth)
-    batch = digits() if batch is None else batch
-    return Explorer(start, batch, tuple(panels), tuple(controls), max_depth, theme)
+    counted, (lowest, largest) = network.counted, network.limits(network.counted)
+    if max_depth is not None:
+        largest = whole_number("max_depth", max_depth, lowest, largest)
+    start = network().replace(**setting)
+    if counted not in setting:
+        start = start.replace(**{counted: min(getattr(start, counted), largest)})
+    check_range(start, largest)
+    batch = digits(network.examples) if batch is None else batch
+    return Explorer(start, batch, tuple(panels), tuple(controls), largest, theme)

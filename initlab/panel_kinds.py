@@ -2,7 +2,7 @@
 
 Each has a title, a unit, and a ``build`` that draws the fixed part on some axes and returns an
 object with the moving part: its artists ``moving``, ``update`` for other signals, ``pin`` for a
-ghost of some, and ``needs_theory``.
+ghost of some, and ``needs_theory``. ``serves`` tells whether a kind of network has the measure.
 """
 
 import dataclasses
@@ -11,7 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
-from initlab.signals import Signals
+from initlab import details
+from initlab.details import can_measure
+from initlab.setting import AnySetting
+from initlab.signals import LAYER_FIELDS, Signals
 from initlab.themes import Theme
 
 
@@ -38,11 +41,15 @@ class LayerPanel:
     plain_ticks: bool = False  # 16 instead of 10^1.2
     legend: str = "lower right"
 
-    def build(self, axes, theme: Theme, layers: int) -> "_Curves":
-        """Draw the axes for this many layers."""
+    def serves(self, kind: type[AnySetting]) -> bool:
+        """Whether the network has all of the measures."""
+        return all(one.field in (*LAYER_FIELDS, *kind.more) for one in self.series)
+
+    def build(self, axes, theme: Theme, layers: int, axis: str) -> "_Curves":
+        """Draw the axes for this many layers; ``axis`` says what a layer is."""
         axes.set_xlim(-0.01 * layers, 1.01 * layers)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 4, 5, 8, 10], integer=True))
-        axes.set_xlabel("layer (0 is the input)")
+        axes.set_xlabel(axis)
         if self.logarithmic:
             axes.set_yscale("log")
             axes.yaxis.set_minor_locator(NullLocator())
@@ -87,7 +94,7 @@ class _Curves:
         overflow = _say_overflow(signals)
         if overflow or not self._panel.logarithmic:
             return overflow
-        values = getattr(signals, self._panel.series[0].field)
+        values = signals.by_layer(self._panel.series[0].field)
         zero = layers_of(values, signals.depth)[values == 0]
         if len(zero) == 0:
             return ""
@@ -121,7 +128,7 @@ class _Curve:
             for artist in self.artists:
                 artist.set_data([], [])
             return
-        values = getattr(signals, self._field)
+        values = signals.by_layer(self._field)
         layers = layers_of(values, signals.depth)
         low, high = self._limits
         self.line.set_data(layers, np.clip(values, low, high))  # NaN stays NaN: a gap
@@ -187,13 +194,19 @@ class ImagePanel:
     unit: str  # label of the y axis
     color_label: str
     matrix: Callable  # (Signals, layers) -> 2-d array, NaN where there is nothing
-    prepare: Callable  # (axes, layers) -> (left, right, bottom, top) of the image
+    prepare: Callable  # (axes, layers, axis) -> (left, right, bottom, top) of the image
     colors: dict  # cmap and norm, or limits
+    #: what measures it on demand, one way for each kind of network; None if Signals hold it
+    measure: Callable | None = None
     needs_theory = False
 
-    def build(self, axes, theme: Theme, layers: int) -> "_Picture":
+    def serves(self, kind: type[AnySetting]) -> bool:
+        """Whether there is a way to measure it."""
+        return self.measure is None or can_measure(self.measure, kind)
+
+    def build(self, axes, theme: Theme, layers: int, axis: str) -> "_Picture":
         """Draw the axes and the scale of colours."""
-        extent = self.prepare(axes, layers)
+        extent = self.prepare(axes, layers, axis)
         image = axes.imshow(
             np.full((2, 2), np.nan), origin="lower", aspect="auto", extent=extent, **self.colors
         )
@@ -230,7 +243,11 @@ class SpectrumPanel:
     unit: str
     limits: tuple[float, float]
 
-    def build(self, axes, theme: Theme, layers: int) -> "_Spectrum":
+    def serves(self, kind: type[AnySetting]) -> bool:
+        """Whether there is a way to measure it."""
+        return can_measure(details.jacobian_singular_values, kind)
+
+    def build(self, axes, theme: Theme, layers: int, axis: str) -> "_Spectrum":
         """Draw the axes."""
         axes.set_xlim(0, 1)
         axes.set_xticks((0, 0.5, 1), ("largest", "", "smallest"))

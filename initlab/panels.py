@@ -8,8 +8,10 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
+from initlab.details import neuron_correlation
 from initlab.measures import HISTOGRAM_EDGES
 from initlab.panel_kinds import ImagePanel, LayerPanel, Series, SpectrumPanel
+from initlab.setting import AnySetting
 from initlab.signals import Signals
 
 
@@ -22,9 +24,9 @@ def _histogram(signals: Signals, layers: int) -> np.ndarray:
     return image
 
 
-def _histogram_axes(axes, layers: int):
+def _histogram_axes(axes, layers: int, axis: str):
     low, high = HISTOGRAM_EDGES[[0, -1]]
-    axes.set_xlabel("layer (0 is the input)")
+    axes.set_xlabel(axis)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 4, 5, 8, 10], integer=True))
     axes.set_yticks((-3, -2, -1, 0, 1, 2, 3), ("≤ -3", "-2", "-1", "0", "1", "2", "≥ 3"))
     return -0.5, layers + 0.5, low, high
@@ -34,7 +36,7 @@ def _correlation(signals: Signals, layers: int) -> np.ndarray:
     return signals.neuron_correlation()
 
 
-def _correlation_axes(axes, layers: int):
+def _correlation_axes(axes, layers: int, axis: str):
     axes.set_xlabel("neuron of the last hidden layer")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -108,9 +110,15 @@ PANELS = {
         _correlation,
         _correlation_axes,
         {"cmap": "PuOr", "vmin": -1, "vmax": 1, "interpolation": "nearest"},
+        neuron_correlation,
     ),
     "singular_values": SpectrumPanel(
         "Jacobian: singular values", "stretch of an input's change", (1e-8, 1e4)
     ),
 }
 DEFAULT_PANELS = ("variance", "gradient", "neurons")
+
+
+def panels_for(kind: type[AnySetting]) -> dict:
+    """The panels that a kind of network has the measures for."""
+    return {name: panel for name, panel in PANELS.items() if panel.serves(kind)}

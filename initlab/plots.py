@@ -12,7 +12,7 @@ from initlab.diagnosis import diagnose
 from initlab.figures import DPI, SpokenFigure
 from initlab.frames import Frame
 from initlab.panels import DEFAULT_PANELS, PANELS
-from initlab.setting import MAX_DEPTH
+from initlab.setting import MAX_DEPTH, AnySetting
 from initlab.signals import Signals
 from initlab.themes import THEMES
 
@@ -28,6 +28,7 @@ class Picture(Frame):
       layers: the last layer on the x axis.
       theme: "light" or "dark".
       dpi: dots an inch; a panel is 3.5 by 3.25 inches.
+      axis: the label of the x axis: what a layer is.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Picture(Frame):
         layers: int = MAX_DEPTH,
         theme: str = "light",
         dpi: float = DPI,
+        axis: str = AnySetting.axis,
     ):
         for name, known, word in (
             *((p, PANELS, "panel") for p in panels),
@@ -49,6 +51,7 @@ class Picture(Frame):
         if not panels:
             raise ValueError(f"a picture needs a panel. Known are: {', '.join(PANELS)}")
         self.panels, self.layers, self.theme_name = tuple(panels), layers, theme
+        self.axis = axis
         rows = math.ceil(len(panels) / COLUMNS)
         columns = min(len(panels), COLUMNS)
         width, height = PANEL_INCHES
@@ -68,7 +71,7 @@ class Picture(Frame):
         axes.set_facecolor(theme.paper)
         axes.set_title(panel.title, fontsize=11, color=theme.ink, loc="left")
         axes.set_ylabel(panel.unit)
-        part = panel.build(axes, theme, self.layers)
+        part = panel.build(axes, theme, self.layers, self.axis)
         for label in (axes.xaxis.label, axes.yaxis.label):
             label.set_color(theme.ink)
         axes.tick_params(colors=theme.ink)
@@ -110,7 +113,7 @@ def plot(signals: Signals, theory=None, *, panels=DEFAULT_PANELS, theme: str = "
     """
     if not isinstance(signals, Signals):
         raise TypeError(f"plot takes the Signals that probe returns, not {signals!r}")
-    picture = Picture(panels, layers=max(signals.depth, 2), theme=theme)
+    picture = Picture(panels, layers=max(signals.depth, 2), theme=theme, axis=signals.setting.axis)
     picture.update(signals, theory)
     picture.figure.alternative_text = f"{signals.setting.describe()} {diagnose(signals)}"
     return picture.figure

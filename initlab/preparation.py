@@ -1,6 +1,8 @@
 """What is compiled before it is needed: for the first frame at once, for later ones when idle."""
 
 import contextlib
+import dataclasses
+import functools
 import threading
 from collections.abc import Iterable, Iterator
 
@@ -9,38 +11,36 @@ from initlab.data import Batch
 from initlab.draws import compile_draws
 from initlab.initializers import INITIALIZERS
 from initlab.network import compile_pass
-from initlab.setting import Setting
+from initlab.setting import AnySetting, Setting, entry_of
 from initlab.theory import predict
 from initlab.warming import WARMER
 
 
-def prepare(setting: Setting, batch: Batch) -> None:
+def prepare(setting: AnySetting, batch: Batch) -> None:
     """Compile all that a width needs, so that no control but width waits for it later."""
-    for _, task in (*_by_activation(batch), *_by_width(setting, batch, INITIALIZERS.values())):
+    for _, task in _all_of(setting, batch):
         task()
 
 
-def prepare_when_idle(setting: Setting, batch: Batch, widths: Iterable[int]) -> None:
-    """The same while the reader's hands are still; then other widths, for this initializer."""
-    chosen = INITIALIZERS[setting.initializer]
-    tasks = [*_by_activation(batch), *_by_width(setting, batch, INITIALIZERS.values())]
-    for width in widths:
-        tasks += _by_width(setting.replace(width=width), batch, [chosen])
+def prepare_when_idle(setting: AnySetting, batch: Batch, others: Iterable[AnySetting]) -> None:
+    """The same while the reader's hands are still; then the programs of some other settings."""
+    tasks = _all_of(setting, batch)
+    for other in others:
+        tasks += [*drawing(other, batch), *_measuring(other, batch)]
     for key, task in tasks:
         WARMER.add(key, task)
 
 
-def first_frame(setting: Setting, batch: Batch) -> Iterator[int]:
+def first_frame(setting: AnySetting, batch: Batch) -> Iterator[int]:
     """Compile measuring on one side, drawing and theory on the other; yield how far it is, 1 and 2.
 
     An error is not shown here: it comes again, and is named, when the picture is made.
     """
-    features, classes = batch.inputs.shape[1], batch.classes
-    draw = INITIALIZERS[setting.initializer].draw
 
     def draw_and_predict() -> None:
         with contextlib.suppress(Exception):
-            compile_draws(draw, features, setting.width, classes)
+            for _, task in drawing(setting, batch):
+                task()
             predict(setting, batch)
 
     other = threading.Thread(target=draw_and_predict)
@@ -52,20 +52,50 @@ def first_frame(setting: Setting, batch: Batch) -> Iterator[int]:
     yield 2
 
 
-def _by_activation(batch: Batch):
-    """What is computed once for each activation, and kept: pairs of a key and a task."""
-    plain = Setting(depth=1)
+def _all_of(setting: AnySetting, batch: Batch) -> list:
+    """All that a setting's width needs: pairs of a key and a task."""
+    tasks = [*_by_activation(setting, batch), *_measuring(setting, batch)]
+    for field in dataclasses.fields(setting):
+        if field.metadata["check"] is entry_of and field.metadata["allowed"] == (INITIALIZERS,):
+            for name in INITIALIZERS:
+                with contextlib.suppress(ValueError):  # one that this network cannot have
+                    tasks += drawing(setting.replace(**{field.name: name}), batch)
+    return list(dict(reversed(tasks)).items())[::-1]  # each key once, where it came first
+
+
+def _by_activation(setting: AnySetting, batch: Batch):
+    """What is computed once for each activation, and kept."""
+    lowest, _ = type(setting).limits(setting.counted)
     for name in ACTIVATIONS:
-        setting = plain.replace(activation=name)
-        yield (name, batch.classes), lambda setting=setting: predict(setting, batch)
+        small = setting.replace(activation=name, **{setting.counted: lowest})
+        yield (type(setting), name, batch.classes), functools.partial(predict, small, batch)
         yield name, lambda name=name: ACTIVATIONS[name].flat_range
 
 
-def _by_width(setting: Setting, batch: Batch, entries):
-    """What is compiled for a setting's width, to draw by these entries: pairs of key and task."""
-    sizes = batch.inputs.shape[1], setting.width, batch.classes
-    for draw in dict.fromkeys(entry.draw for entry in entries):
-        yield (draw, *sizes), lambda draw=draw: compile_draws(draw, *sizes)
+def _measuring(setting: AnySetting, batch: Batch):
+    yield program(setting, batch), functools.partial(compile_pass, setting, batch)
+
+
+@functools.singledispatch
+def program(setting: AnySetting, batch: Batch):
+    """What the compiled pass of a setting differs by from others; each kind registers its own."""
+    raise TypeError(f"there is no way to measure {setting!r}")
+
+
+@program.register
+def _dense_program(setting: Setting, batch: Batch):
     activations, _ = branches(setting.activation)
-    shape = setting.width, setting.dtype, batch.inputs.shape, batch.classes, activations
-    yield shape, lambda: compile_pass(setting, batch)
+    return setting.width, setting.dtype, batch.inputs.shape, batch.classes, activations
+
+
+@functools.singledispatch
+def drawing(setting: AnySetting, batch: Batch):
+    """What is compiled to draw a setting's network; each kind registers its own."""
+    raise TypeError(f"there is no way to draw {setting!r}")
+
+
+@drawing.register
+def _dense_drawing(setting: Setting, batch: Batch):
+    sizes = batch.inputs.shape[1], setting.width, batch.classes
+    draw = INITIALIZERS[setting.initializer].draw
+    yield (draw, *sizes), functools.partial(compile_draws, draw, *sizes)

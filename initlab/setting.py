@@ -85,6 +85,10 @@ class AnySetting:
     examples: ClassVar[int] = 256
     #: the field that says how many layers there are
     counted: ClassVar[str] = "depth"
+    #: what its layers are, and where they begin: the label of an axis
+    axis: ClassVar[str] = "layer (0 is the input)"
+    #: measures of its layers that dense networks do not have; ``Signals.more`` holds them
+    more: ClassVar[tuple[str, ...]] = ()
     #: the fields that change the shape of what is computed, so that they are compiled in
     compiled: ClassVar[tuple[str, ...]] = ("width",)
 

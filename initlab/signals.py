@@ -68,6 +68,10 @@ class Signals:
         """Number of hidden layers; in a recurrent network, of time steps."""
         return self.setting.depth
 
+    def by_layer(self, name: str) -> np.ndarray:
+        """One of the fields above, or one of ``more``."""
+        return self.more[name] if name in self.more else getattr(self, name)
+
     def update_to_weight_ratio(self, learning_rate: float = 0.01) -> np.ndarray:
         """Relative length of one step of plain SGD, ``[depth + 1]``: learning_rate |grad| / |W|.
 

@@ -12,7 +12,7 @@ import initlab
 from initlab import explorer as explorer_module
 from initlab import network, preparation
 from initlab.activations import ACTIVATIONS, Activation
-from initlab.controls import CONTROLS, GAINS
+from initlab.controls import GAINS, fields_by_control
 from initlab.data import gaussian
 from initlab.initializers import INITIALIZERS
 from initlab.panels import PANELS
@@ -41,7 +41,7 @@ def test_every_control_moves_the_setting_and_the_picture(explorer):
         "seed": (2**32 - 1, 1),
         "dtype": ("float16", "float32"),
     }
-    assert set(ends) == set(CONTROLS)
+    assert set(ends) == set(fields_by_control(initlab.Setting))
     for name, values in ends.items():
         for value in values:
             before = explorer.image.value

@@ -22,7 +22,7 @@ from jax import lax
 
 from initlab import measures
 from initlab.activations import Activation, branches
-from initlab.architectures.draws import Weights, draws_for, drawing, empty_draws, scaled
+from initlab.architectures.draws import Weights, drawing, draws_for, empty_draws, scaled
 from initlab.data import Batch
 from initlab.draws import Kept, weights
 from initlab.measures import mean, normalized, product
