@@ -13,8 +13,10 @@ from initlab.explorer import explore as explore
 from initlab.figures import plot_curves as plot_curves
 from initlab.figures import plot_neurons as plot_neurons
 from initlab.history import History as History
-from initlab.maps import plot_phases as plot_phases
-from initlab.maps import plot_table as plot_table
+from initlab.map_explorers import explore_phases as explore_phases
+from initlab.map_explorers import explore_table as explore_table
+from initlab.pairs import plot_table as plot_table
+from initlab.phases import plot_phases as plot_phases
 from initlab.plots import plot as plot
 from initlab.precision import predicted_overflow as predicted_overflow
 from initlab.registering import register_activation as register_activation

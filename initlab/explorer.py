@@ -1,10 +1,6 @@
 """The live widget: sliders in, picture out. Built of core ipywidgets alone, so it runs anywhere."""
 
-import asyncio
-import base64
-
 import ipywidgets
-from IPython.display import display
 
 from initlab import controls as control_widgets
 from initlab import page, preparation
@@ -12,19 +8,17 @@ from initlab.catalogue import nearest
 from initlab.controls import check_range, default_controls, fields_by_control
 from initlab.data import Batch, digits
 from initlab.diagnosis import Diagnosis, diagnose
+from initlab.live import ROW, Live
 from initlab.panels import DEFAULT_PANELS, panels_for
 from initlab.plots import DPI, Picture
 from initlab.setting import AnySetting, Setting, whole_number
 from initlab.signals import Signals, probe
 from initlab.theory import predict
-from initlab.warming import WARMER
 
-REST_SECONDS = 0.4  # after the last move, before the picture is drawn in full sharpness
-SHARPNESS = 2  # dots of a high-density screen for one of an ordinary one
 THEMES = ("auto", "light", "dark")
 
 
-class Explorer(ipywidgets.VBox):
+class Explorer(Live):
     """Sliders over a picture of one network's signals; make one with :func:`initlab.explore`.
 
     Nothing is computed until it is shown, or until ``signals``, ``diagnosis`` or ``figure`` is
@@ -32,19 +26,16 @@ class Explorer(ipywidgets.VBox):
     """
 
     def __init__(self, setting: AnySetting, batch: Batch, panels, controls, largest, theme):
+        super().__init__("an initlab explorer", follows_theme=theme == "auto")
         self.batch = batch
         self._start, self._largest = setting, largest
         self._theme = theme
         self._many = False  # while many controls are moved at once
         self._signals = self._prediction = self._diagnosis = self._pinned = None
-        self._resting = None  # the timer of the sharper picture
         self._pictures = {}  # dpi -> Picture
         self.controls = control_widgets.make(setting, largest, panels)
-        self.image = ipywidgets.Image(format="png")
-        self.progress = ipywidgets.IntProgress(0, 0, 3, description="preparing")
-        self.status, self.code = ipywidgets.HTML(page.status("")), ipywidgets.HTML()
-        super().__init__(self._arrange(controls))
-        self.add_class("initlab")
+        self.code = ipywidgets.HTML()
+        self._arrange_controls(controls)
         self._fit_image()
         for name in (*fields_by_control(type(setting)), "theory"):
             self.controls[name].observe(self._on_move, "value")
@@ -55,25 +46,17 @@ class Explorer(ipywidgets.VBox):
         self.controls["draw again"].on_click(lambda _: self._next_seed())
         self.controls["reset"].on_click(lambda _: self._to_start())
 
-    def _arrange(self, controls):
-        rows = ipywidgets.Layout(
-            flex_flow="row wrap", align_items="center", max_width="1040px", overflow="visible"
-        )
+    def _arrange_controls(self, controls) -> None:
         known = fields_by_control(type(self._start))
         sliders = [name for name in known if name in controls and name != "seed"]
         seed = ["seed", "draw again"] if "seed" in controls else []
         buttons = [*seed, "reset", "pin", "theory", "choose panels", "copy as code"]
         self.controls["panels"].layout.display = "none"
-        return [
-            ipywidgets.HTML(page.STYLE),
-            ipywidgets.Box([self.controls[name] for name in sliders], layout=rows),
-            ipywidgets.Box([self.controls[name] for name in buttons], layout=rows),
-            self.controls["panels"],
-            self.image,
-            self.progress,  # below, so that the picture stays where it is when this goes
-            self.status,
-            self.code,
+        rows = [
+            ipywidgets.Box([self.controls[name] for name in names], layout=ipywidgets.Layout(**ROW))
+            for names in (sliders, buttons)
         ]
+        self._arrange([*rows, self.controls["panels"]], [self.code])
 
     # --- what it shows ---------------------------------------------------------------------
 
@@ -111,10 +94,9 @@ class Explorer(ipywidgets.VBox):
     def figure(self):
         """The matplotlib Figure that is shown."""
         self.signals  # noqa: B018
-        return self._picture().figure
+        return self._frame(DPI).figure
 
-    def _picture(self, dpi: float = DPI) -> Picture:
-        """The picture at a resolution; made when first asked for, and kept."""
+    def _frame(self, dpi: float) -> Picture:
         if dpi not in self._pictures:
             theme = "light" if self._theme == "auto" else self._theme
             panels = self.controls["panels"].value
@@ -123,56 +105,23 @@ class Explorer(ipywidgets.VBox):
             self._pictures[dpi].pin(self._pinned)
         return self._pictures[dpi]
 
-    def _fit_image(self) -> None:
-        """Give the image the picture's size on the page, so that sharper ones do not grow."""
-        width, _ = self._picture().size
-        self.image.layout = ipywidgets.Layout(width=f"{width}px", max_width="100%", height="auto")
-        if self._theme == "auto":
-            self.image.add_class("initlab-auto")
-        self.image.value = self._picture().png()  # empty axes: they hold the place
-
-    # --- what moves it ---------------------------------------------------------------------
-
-    def update(self) -> None:
-        """Measure where the controls stand, and show it. Returns when the picture is there.
-
-        An error stands in the line under the picture, which stays as it was, and is raised.
-        """
-        WARMER.act()
-        try:
-            setting = self.setting
-            self._signals = probe(setting, self.batch)
-            self._diagnosis = diagnose(self._signals)
-            theory = self.controls["theory"].value and self._picture().needs_theory
-            self._prediction = predict(setting, self.batch) if theory else None
-            self._draw()
-            self.status.value = page.status(self.description)
-            self._show_code()
-        except Exception as error:
-            self.status.value = page.status(f"{type(error).__name__}: {error}")
-            raise
-
     @property
     def description(self) -> str:
         """The picture in words: where the sliders stand, and which failure is seen."""
         return f"{self.setting.describe()} {self._diagnosis}"
 
-    def _draw(self, dpi: float = DPI) -> None:
-        picture = self._picture(dpi)
-        picture.update(self._signals, self._prediction)
-        self.image.value = picture.png()
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
-        if dpi == DPI:
-            self._draw_sharper_at_rest()
+    def _measure(self) -> None:
+        setting = self.setting
+        self._signals = probe(setting, self.batch)
+        self._diagnosis = diagnose(self._signals)
+        theory = self.controls["theory"].value and self._frame(DPI).needs_theory
+        self._prediction = predict(setting, self.batch) if theory else None
+        self._show_code()
 
-    def _draw_sharper_at_rest(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # a plain script: nobody looks at the picture meanwhile
-            return
-        self._resting = loop.call_later(REST_SECONDS, self._draw, DPI * SHARPNESS)
+    def _show(self, frame: Picture) -> None:
+        frame.update(self._signals, self._prediction)
+
+    # --- what moves it ---------------------------------------------------------------------
 
     def _on_move(self, change) -> None:
         if not self._many:
@@ -230,29 +179,10 @@ class Explorer(ipywidgets.VBox):
         """Compile all that this width needs, so that no control but width waits for it later."""
         preparation.prepare(self.setting, self.batch)
 
-    def _ipython_display_(self, **_) -> None:
-        """Show the live widget at once, then the picture, which also stands for it on paper."""
-        live = {
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.model_id,
-            },
-            "text/plain": "an initlab explorer",
-        }
-        handle = display(live, raw=True, display_id=True)
-        if self._signals is None:
-            for done in preparation.first_frame(self.setting, self.batch):
-                self.progress.value = done
-            self.update()
-        self.progress.layout.display = "none"
-        # who reads without a kernel, or on paper, sees this picture and its words
-        still = {
-            "image/png": base64.b64encode(self.image.value).decode(),
-            "text/plain": self.description,
-        }
-        alternative = {"image/png": {"alt": self.description}}
-        handle.update(live | still, raw=True, metadata=alternative)
+    def _prepare(self):
+        return preparation.first_frame(self.setting, self.batch)
+
+    def _prepare_when_idle(self) -> None:
         setting = self.setting
         others = [
             setting.replace(**{name: value})
@@ -263,9 +193,7 @@ class Explorer(ipywidgets.VBox):
 
     def close(self) -> None:
         """Close every widget of it."""
-        if self._resting is not None:
-            self._resting.cancel()
-        for widget in (*self.controls.values(), *self.children):
+        for widget in self.controls.values():
             widget.close()
         super().close()
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import initlab
-from initlab import explorer as explorer_module
-from initlab import network, preparation
+from initlab import live, network, preparation
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.controls import GAINS, fields_by_control
 from initlab.data import gaussian
@@ -218,7 +217,7 @@ def test_what_is_stored_with_the_widget(explorer, monkeypatch):
         shown.append((data, options))
         return Handle()
 
-    monkeypatch.setattr(explorer_module, "display", display)
+    monkeypatch.setattr(live, "display", display)
     monkeypatch.setattr(preparation, "prepare_when_idle", lambda *_: None)
     explorer._ipython_display_()
     (first, _), (last, options) = shown

@@ -1,11 +1,11 @@
-"""The two maps: where a setting's point is drawn, what the cells say, and the words for both."""
+"""The phase diagram: where a setting's point is drawn, and the words for it."""
 
 import numpy as np
 import pytest
 
-from initlab import Setting, plot_phases, plot_table
+from initlab import Setting, plot_phases
 from initlab.figures import SpokenFigure
-from initlab.maps import variances
+from initlab.phases import variances
 
 
 @pytest.mark.parametrize(
@@ -57,25 +57,3 @@ def test_a_pattern_has_no_point():
 def test_something_else_than_a_setting_is_refused():
     with pytest.raises(TypeError, match="takes a Setting"):
         plot_phases("tanh")
-
-
-def test_the_table_says_what_it_shows():
-    figure = plot_table(6, 16, ("zeros", "xavier_normal"), ("linear", "tanh"))
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert len(texts) == 4
-    assert texts[:2] == ["none", "none"]
-    assert all(text.endswith("✓") for text in texts[2:])
-    assert "2 of 4 are healthy" in figure.alternative_text
-    assert "glorot_normal with linear" in figure.alternative_text
-
-
-def test_far_ratios_become_a_sign():
-    figure = plot_table(100, 16, ("normal",), ("sigmoid",))
-    assert figure.axes[0].texts[0].get_text() == "< -20"
-
-
-def test_a_table_of_nothing_and_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="at least"):
-        plot_table(initializers=())
-    with pytest.raises(ValueError, match="did you mean 'tanh'"):
-        plot_table(activations=("tahn",))
