@@ -40,7 +40,7 @@ class History:
     activation_variance: np.ndarray
     #: [S, R, F, n] weights that read the input; None unless asked for
     first_layer: np.ndarray | None
-    #: one list of ``(weight [fan_in, fan_out], bias [fan_out])`` for each start, as trained so far
+    #: each start's own as trained so far, in the form that ``initlab.weights`` returns
     parameters: list
     #: for each start, the steps taken when its loss first was not finite; None if it always was
     diverged_at: tuple[int | None, ...]
@@ -88,9 +88,8 @@ class Records:
         parameters = [None] * len(self._settings)
         diverged_at = [None] * len(self._settings)
         for group in self._groups:
-            stacked = [tuple(map(np.asarray, pair)) for pair in group.state.parameters]
-            for index, place in enumerate(group.places):
-                parameters[place] = [(weight[index], bias[index]) for weight, bias in stacked]
+            for index, (place, own) in enumerate(zip(group.places, group.parameters, strict=True)):
+                parameters[place] = own
                 step = int(group.diverged_at[index])
                 diverged_at[place] = step if step >= 0 else None
         self._parameters, self._diverged_at = parameters, tuple(diverged_at)

@@ -4,7 +4,7 @@ Starts of one shape are one program: a batch axis over their parameters, a loop 
 How many steps it takes is a number, not a part of the program, so any run of that shape, however
 it is cut into records, compiles once. Measuring is a second program, run when a record is due.
 
-Shapes: S starts, L depth, B examples, n units (width), F features, K classes.
+Shapes: S starts, B examples, F features.
 """
 
 import dataclasses
@@ -19,11 +19,8 @@ import numpy as np
 import optax
 from jax import lax
 
-from initlab import measures
-from initlab.activations import ACTIVATIONS
-from initlab.measures import normalized, product
+from initlab.models import Model, model_of
 
-PROBED = 256  # examples that layers are measured on: as many as probe() takes by default
 BY_RECORD = ("loss", "accuracy", "held_out_accuracy")
 
 
@@ -70,23 +67,11 @@ def shared_optimizer(optimizer) -> _Optimizer:
 class _State(NamedTuple):
     """What a step changes. All but order and step have a leading axis over the starts."""
 
-    parameters: list  # [(weight [S, fan_in, fan_out], bias [S, fan_out]), …]
+    parameters: object  # as initlab.weights returns them, [S, …] each
     optimizer: object  # optax's
     order: jax.Array  # [B] the epoch's permutation of the examples
     step: jax.Array  # how many were taken
     diverged_at: jax.Array  # [S], -1 as long as losses are finite
-
-
-def _forward(phi, parameters, inputs, masks=None):
-    """Preactivations and activations of all hidden layers, and the logits."""
-    before, after, x = [], [], inputs
-    for index, (weight, bias) in enumerate(parameters[:-1]):
-        before.append(product(x, weight) + bias)
-        x = phi(before[-1])
-        x = x if masks is None else x * masks[index]
-        after.append(x)
-    weight, bias = parameters[-1]
-    return before, after, product(x, weight) + bias
 
 
 def _cross_entropy(logits, labels):
@@ -101,13 +86,14 @@ def _begin(optimizer: _Optimizer, parameters, examples: int) -> _State:
         jax.vmap(optimizer.init)(parameters),
         jnp.arange(examples),
         jnp.int32(0),
-        jnp.full(parameters[0][0].shape[0], -1, jnp.int32),
+        jnp.full(len(jax.tree.leaves(parameters)[0]), -1, jnp.int32),
     )
 
 
-@functools.partial(jax.jit, static_argnames=("activation", "optimizer", "batch_size", "drops"))
+@functools.partial(jax.jit, static_argnames=("model", "optimizer", "batch_size", "drops"))
 def _advance(
-    activation,  # an Activation
+    model: Model,
+    knobs,
     optimizer: _Optimizer,
     batch_size: int,
     drops: bool,  # whether there is dropout at all
@@ -124,11 +110,11 @@ def _advance(
 
     def one_start(parameters, optimizer_state, x, y, masks):
         def loss_of(parameters):
-            return _cross_entropy(_forward(activation.function, parameters, x, masks)[-1], y)
+            return _cross_entropy(model.logits(knobs, parameters, x, masks), y)
 
         loss, gradient = jax.value_and_grad(loss_of)(parameters)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, parameters)
-        return optax.apply_updates(parameters, updates), optimizer_state, loss
+        return optax.apply_updates(parameters, model.trained(updates)), optimizer_state, loss
 
     def shuffled(state):
         key = jax.random.fold_in(order_key, state.step // batches)
@@ -141,13 +127,9 @@ def _advance(
             order = lax.cond(place == 0, shuffled, lambda state: state.order, state)
             chosen = lax.dynamic_slice_in_dim(order, place * batch_size, batch_size)
             x, y = inputs[chosen], labels[chosen]
-        if drops:  # kept units are scaled up, so that the mean stays
-            hidden = [weight.shape[-1] for weight, _ in state.parameters[:-1]]
-            shape = (len(hidden), batch_size, hidden[0])
-            kept = jax.random.bernoulli(
-                jax.random.fold_in(mask_key, state.step), 1 - dropout, shape
-            )
-            masks = kept / (1 - dropout)
+        if drops:
+            key = jax.random.fold_in(mask_key, state.step)
+            masks = model.masks(key, state.parameters, batch_size, dropout)
         parameters, optimizer_state, loss = jax.vmap(one_start, in_axes=(0, 0, None, None, None))(
             state.parameters, state.optimizer, x, y, masks
         )
@@ -161,92 +143,50 @@ def _first_divergence(diverged_at, loss, step):
     return jnp.where((diverged_at < 0) & ~jnp.isfinite(loss), step, diverged_at)
 
 
-@functools.partial(jax.jit, static_argnames=("activation",))
-def _observe(activation, state: _State, inputs, labels, held_inputs, held_labels) -> dict:
-    """Measure every start as it is, without dropout; arrays have a leading axis over starts."""
+@functools.partial(jax.jit, static_argnames=("model",))
+def _observe(model: Model, knobs, state: _State, inputs, labels, held_inputs, held_labels) -> dict:
+    """How well every start does as it is, without dropout; arrays are ``[S]``."""
 
     def share_right(logits, labels):
         right = (jnp.argmax(logits, axis=1) == labels) & ~jnp.isnan(logits).any(axis=1)
         return jnp.mean(right, dtype=jnp.float32)
 
     def one_start(parameters):
-        before, after, logits = _forward(activation.function, parameters, inputs)
-        held_out = jnp.nan
+        logits, held_out = model.logits(knobs, parameters, inputs), jnp.nan
         if len(held_labels):
-            held_logits = _forward(activation.function, parameters, held_inputs)[-1]
-            held_out = share_right(held_logits, held_labels)
-        probed = jax.tree.map(lambda x: x[:PROBED], (before, [inputs, *after], logits, labels))
+            held_out = share_right(model.logits(knobs, parameters, held_inputs), held_labels)
         return {
             "loss": _cross_entropy(logits, labels),
             "accuracy": share_right(logits, labels),
             "held_out_accuracy": held_out,
-        } | _layer_measures(activation, parameters, *probed)
+        }
 
     out = jax.vmap(one_start)(state.parameters)
     return out | {"diverged_at": _first_divergence(state.diverged_at, out["loss"], state.step)}
-
-
-def _layer_measures(activation, parameters, before, layers, logits, labels) -> dict:
-    """One start's signals by layer, squares and their exponents apart, as the probe keeps them.
-
-    ``before`` are the hidden preactivations, ``layers`` the input and the hidden activations.
-    """
-    delta = jax.nn.softmax(logits) - jax.nn.one_hot(labels, logits.shape[1])
-    weight = parameters[-1][0]
-    sizes = product(jnp.abs(delta), jnp.abs(weight).T)
-    back = measures.unless_rounding(product(delta, weight.T), sizes)
-    deltas, exponents, exponent = [], [], 0
-    for z, (weight, _) in zip(before[::-1], parameters[-2::-1], strict=True):
-        delta, shift, _ = normalized(back * activation.derivative(z))
-        exponent += shift
-        deltas, exponents = [delta, *deltas], [exponent, *exponents]
-        back = product(delta, weight.T)
-
-    def signal(x):
-        scaled, exponent, finite = normalized(x)
-        out = {
-            "activation_variance": measures.moments(scaled)[0],
-            "activation_exponent": exponent,
-            "finite": finite,
-        }
-        return out, scaled
-
-    # hidden layers are of one shape: measured at once, they are compiled once
-    (first, _), (hidden, scaled) = signal(layers[0]), jax.vmap(signal)(jnp.stack(layers[1:]))
-    deltas = jnp.stack(deltas)
-    return {
-        **jax.tree.map(lambda x, xs: jnp.append(x[None], xs), first, hidden),
-        "logits_finite": jnp.isfinite(logits).all(),
-        "gradient_second_moment": jax.vmap(lambda delta: measures.mean(delta**2))(deltas),
-        "gradient_exponent": jnp.stack(exponents),
-        "distinct_neurons": jax.vmap(measures.distinct_neurons)(scaled, deltas),
-    }
 
 
 # --- a group of starts of one shape ----------------------------------------------------------
 
 
 class Group:
-    """Starts that share depth, width and activation: where they stand in the list, and by now."""
+    """Starts that share a model and its knobs: where they stand in the list, and by now."""
 
     def __init__(self, places, settings, starts, optimizer, batch, held_out, options):
-        self.places = places  # in the list of settings
-        self.depth, self.width = settings[0].depth, settings[0].width
-        self._activation = ACTIVATIONS[settings[0].activation]
-        self._optimizer, self._options = optimizer, options
+        self.places, self._settings = places, settings  # in the list of settings
+        features, classes = batch.inputs.shape[1], batch.classes
+        self._model, self._knobs = model_of(settings[0], features, classes)
+        self._optimizer, self._options, self._probed = optimizer, options, batch
         self._batch = jax.device_put((batch.inputs, batch.labels))
         self._held_out = jax.device_put(held_out)
-        parameters = [
-            tuple(np.stack(arrays) for arrays in zip(*pairs, strict=True))
-            for pairs in zip(*starts, strict=True)
-        ]
+        parameters = jax.tree.map(lambda *arrays: np.stack(arrays), *starts)
         self.state = _begin(optimizer, parameters, len(batch))
 
     def advance(self, count: int) -> None:
         """Take some steps; returns at once, while they are computed."""
         batch_size, seed, dropout = self._options
         self.state = _advance(
-            self._activation,
+            self._model,
+            self._knobs,
             self._optimizer,
             batch_size,
             dropout > 0,
@@ -257,22 +197,22 @@ class Group:
             np.float32(dropout),
         )
 
+    @property
+    def parameters(self) -> list:
+        """Each start's own, as NumPy arrays."""
+        stacked = jax.device_get(self.state.parameters)
+        return [
+            jax.tree.map(lambda array, index=index: array[index], stacked)
+            for index in range(len(self.places))
+        ]
+
     def record(self, keep_first_layer: bool) -> dict:
-        """What is measured now: float64 arrays ``[starts, …]`` by the names of History."""
-        out = jax.device_get(_observe(self._activation, self.state, *self._batch, *self._held_out))
+        """What is measured now: float64 arrays ``[S, …]`` by the names of History."""
+        seen = _observe(self._model, self._knobs, self.state, *self._batch, *self._held_out)
+        out = jax.device_get(seen)
         self.diverged_at = out["diverged_at"]
-        finite = np.logical_and.accumulate(out["finite"], axis=1)
-        learns = (finite[:, -1] & out["logits_finite"])[:, None]
-
-        def squared(name, exponent):
-            return np.ldexp(out[name].astype(np.float64), 2 * out[exponent])
-
         record = {name: out[name].astype(np.float64) for name in BY_RECORD}
-        variance = squared("activation_variance", "activation_exponent")
-        gradient = squared("gradient_second_moment", "gradient_exponent")
-        record["activation_variance"] = np.where(finite, variance, np.inf)
-        record["gradient_second_moment"] = np.where(learns, gradient, np.nan)
-        record["distinct_neurons"] = np.where(learns, out["distinct_neurons"], np.nan)
+        record |= self._model.measure(self._settings, self.state.parameters, self._probed)
         if keep_first_layer:
             record["first_layer"] = np.asarray(self.state.parameters[0][0])
         return record

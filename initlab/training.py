@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+import jax
 import numpy as np
 import optax
 
 from initlab.data import DIGITS, Batch, digits
-from initlab.draws import fans, weights
+from initlab.draws import weights
 from initlab.history import History, Records
-from initlab.setting import Setting, bounded_number, whole_number
+from initlab.models import model_of
+from initlab.setting import AnySetting, Setting, bounded_number, whole_number
 from initlab.trainer import Group, shared_optimizer
 
 TRAINED_DIGITS = 1024  # of the 1,797; the others are held out
@@ -18,7 +20,7 @@ _MOST_STEPS = 10_000_000
 
 
 def train(
-    settings: Setting | Sequence[Setting],
+    settings: AnySetting | Sequence[AnySetting],
     batch: Batch | None = None,
     *,
     held_out: Batch | None = None,
@@ -35,10 +37,11 @@ def train(
     """Train one start, or several side by side: same examples, same order, same optimizer.
 
     Softmax cross-entropy in float32, from exactly the network that :func:`initlab.weights`
-    returns. Starts that agree in depth, width and activation are trained by one program.
+    returns. Dense starts that agree in depth, width and activation are trained by one program;
+    others if they differ in nothing but the scale of their weights and the seed.
 
     Args:
-      settings: the starts; one Setting is a list of one.
+      settings: the starts, of any kind of network; one setting is a list of one.
       batch: examples to learn from; by default 1,024 of the handwritten digits, and then
         ``held_out`` defaults to the other 773.
       held_out: examples to be tested on alone.
@@ -48,14 +51,16 @@ def train(
       batch_size: examples in each step, chosen anew in each epoch, without repetition; what is
         left over when the size does not divide evenly sits that epoch out. By default all.
       dropout: share of hidden units that are silent in a step, drawn for each example and unit,
-        the others scaled up by ``1 / (1 - dropout)``; measures are taken without. 0 to 0.99.
+        the others scaled up by ``1 / (1 - dropout)``; measures are taken without. 0 to 0.99;
+        dense networks only.
       initial: weights to start from in place of a setting's own: what ``initlab.weights``
-        returns, ``[(weight, bias), …]``, for one Setting; for a list of settings a list of these,
+        returns for one setting; for a list of settings a list of these,
         with None for those that keep their own.
       seed: of the order of examples and of dropout; a start's weights have their setting's.
       record_every: steps from one record to the next; by default about 40 records are made. The
         start and the end are always recorded.
-      keep_first_layer: whether to record the weights that read the input, for pictures.
+      keep_first_layer: whether to record the weights that read the input, for pictures; dense
+        networks only.
       progress: called after each record as ``progress(step, history)`` with all records so far;
         training stops if it returns False.
 
@@ -98,9 +103,15 @@ def train(
     ]
     shared = shared_optimizer(optimizer)
     held = (held_out.inputs, held_out.labels) if held_out else (batch.inputs[:0], batch.labels[:0])
+    for name, value in (("dropout", dropout), ("keep_first_layer", keep_first_layer)):
+        others = [setting for setting in settings if not isinstance(setting, Setting)]
+        if value and others:
+            raise ValueError(f"{name} is for dense networks, not for {others[0]!r}")
     places = {}
     for place, setting in enumerate(settings):
-        places.setdefault((setting.depth, setting.width, setting.activation), []).append(place)
+        model, knobs = model_of(setting, batch.inputs.shape[1], batch.classes)
+        same = tuple(np.asarray(knob).tobytes() for knob in jax.tree.leaves(knobs))
+        places.setdefault((model, same), []).append(place)
     groups = [
         Group(
             members,
@@ -131,7 +142,7 @@ def train(
 
 def _checked_settings(settings, initial) -> tuple[tuple, list]:
     """The settings, and for each what to start from in its place, if anything."""
-    if isinstance(settings, Setting):
+    if isinstance(settings, AnySetting):
         settings, initial = [settings], None if initial is None else [initial]
     if isinstance(settings, str | dict) or not hasattr(settings, "__iter__"):
         raise TypeError(
@@ -141,7 +152,7 @@ def _checked_settings(settings, initial) -> tuple[tuple, list]:
     if not settings:
         raise ValueError("train needs a Setting at least; the list of settings is empty")
     for place, setting in enumerate(settings):
-        if not isinstance(setting, Setting):
+        if not isinstance(setting, AnySetting):
             raise TypeError(f"settings[{place}] must be a Setting, not {setting!r}")
         if setting.dtype != "float32":
             raise ValueError(
@@ -179,23 +190,24 @@ def _checked_data(batch, held_out) -> tuple[Batch, Batch | None]:
     return batch, held_out
 
 
-def _checked_start(place: int, setting: Setting, start, batch: Batch) -> list:
+def _checked_start(place: int, setting: AnySetting, start, batch: Batch):
     """The weights to start from, as float32."""
     features, classes = batch.inputs.shape[1], batch.classes
+    own = weights(setting, features, classes)
     if start is None:
-        return weights(setting, features, classes)
+        return own
     try:
-        pairs = [(np.asarray(w, np.float32), np.asarray(b, np.float32)) for w, b in start]
+        if isinstance(own, list):
+            start = [(weight, bias) for weight, bias in start]
+        start = jax.tree.map(lambda array: np.asarray(array, np.float32), start)
+        if type(start) is not type(own):
+            raise TypeError(f"{type(start).__name__} in place of {type(own).__name__}")
     except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"initial for settings[{place}] must be pairs (weight, bias), as weights returns"
-        ) from error
-    needed = [
-        ((fan.fan_in, fan.fan_out), (fan.fan_out,)) for fan in fans(setting, features, classes)
-    ]
-    given = [(weight.shape, bias.shape) for weight, bias in pairs]
+        form = "pairs (weight, bias), as" if isinstance(own, list) else "the Weights that"
+        raise TypeError(f"initial for settings[{place}] must be {form} weights returns") from error
+    given, needed = (jax.tree.map(np.shape, tree) for tree in (start, own))
     if given != needed:
         raise ValueError(
             f"initial must have the shapes of settings[{place}], {needed}, not {given}"
         )
-    return pairs
+    return start

@@ -110,6 +110,11 @@ class ChainSetting(AnySetting):
     #: chains compute in no other precision
     dtype: ClassVar[str] = "float32"
 
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """Names of layers' arrays that training leaves as they are."""
+        return ()
+
     def describe(self) -> str:
         """The setting in a sentence."""
         told = [
@@ -401,8 +406,12 @@ def logits(setting: ChainSetting, parameters: Weights, inputs):
       Logits ``[B, K]``.
     """
     setting.check_examples(len(inputs))
-    weight = parameters.readout["weight"]
-    chain, knobs = setting.chain(inputs.shape[1], weight.shape[1]), setting.knobs()
+    chain = setting.chain(inputs.shape[1], parameters.readout["weight"].shape[1])
+    return answer(chain, setting.knobs(), setting.depth, parameters, inputs)
+
+
+def answer(chain: Chain, knobs: dict, depth: int, parameters: Weights, inputs):
+    """What a chain of so many layers answers: ``[B, K]``."""
 
     def step(state, place):
         layer, weights_here = place
@@ -411,6 +420,6 @@ def logits(setting: ChainSetting, parameters: Weights, inputs):
 
     state = chain.first(parameters.layers if chain.shared else parameters.first, knobs, inputs)
     stack = None if chain.shared else parameters.layers
-    state, _ = lax.scan(step, state, (jnp.arange(1, setting.depth), stack))
+    state, _ = lax.scan(step, state, (jnp.arange(1, depth), stack))
     read = chain.summary(knobs, chain.activation(knobs, state))
-    return product(read, weight) + parameters.readout.get("bias", 0.0)
+    return product(read, parameters.readout["weight"]) + parameters.readout.get("bias", 0.0)

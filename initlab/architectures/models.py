@@ -1,0 +1,64 @@
+"""How the networks of this package are trained; see ``initlab.models``."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.architectures.chain import Chain, ChainSetting, answer, run
+from initlab.architectures.draws import Weights
+from initlab.data import Batch
+from initlab.models import Model, model_of
+from initlab.signals import signals_of
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chained(Model):
+    chain: Chain
+    depth: int
+    fixed: tuple[str, ...]  # names of layers' arrays
+
+    def logits(self, knobs, parameters, inputs, masks=None):
+        """See :class:`Model`."""
+        return answer(self.chain, knobs, self.depth, parameters, inputs)
+
+    def trained(self, updates):
+        """See :class:`Model`."""
+        still = {name: jnp.zeros_like(updates.layers[name]) for name in self.fixed}
+        return updates._replace(layers=updates.layers | still)
+
+    def measure(self, settings, parameters, batch: Batch) -> dict:
+        """See :class:`Model`. Each start goes through the program that ``probe`` runs."""
+        few = settings[0].examples
+        probed = Batch(batch.inputs[:few], batch.labels[:few], batch.classes)
+        signals = [
+            self._signals(
+                setting, jax.tree.map(lambda array, index=index: array[index], parameters), probed
+            )
+            for index, setting in enumerate(settings)
+        ]
+        names = "activation_variance", "gradient_second_moment", "distinct_neurons"
+        return {name: np.stack([getattr(one, name) for one in signals]) for name in names}
+
+    def _signals(self, setting: ChainSetting, parameters: Weights, batch: Batch):
+        one = np.float32(1)
+        if self.chain.shared:
+            layers, ones = parameters.layers, one
+        else:
+            # as long as the probe's, so that it is the same program
+            ones = np.ones(self.chain.max_depth - 1, np.float32)
+            layers = {
+                name: jnp.zeros((len(ones), *array.shape[1:])).at[: len(array)].set(array)
+                for name, array in parameters.layers.items()
+            }
+        draws = parameters._replace(layers=layers)
+        scales = Weights(*(dict.fromkeys(part, one) for part in parameters))
+        scales = scales._replace(layers=dict.fromkeys(layers, ones))
+        return signals_of(setting, batch, run(setting, batch, draws, scales))
+
+
+@model_of.register
+def _chained(setting: ChainSetting, features: int, classes: int):
+    chain = setting.chain(features, classes)
+    return _Chained(chain, setting.depth, setting.fixed), setting.knobs()
