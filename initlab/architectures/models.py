@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.architectures.chain import Chain, ChainSetting, answer, run
+from initlab.architectures.chain import Chain, ChainSetting, answer
 from initlab.architectures.draws import Weights
+from initlab.architectures.measuring import run
 from initlab.data import Batch
 from initlab.models import Model, model_of
 from initlab.signals import signals_of
