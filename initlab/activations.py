@@ -35,7 +35,11 @@ class Activation:
 
     def derivative(self, z):
         """``phi'(z)``, elementwise, as JAX's own differentiation gives it."""
-        return jax.jvp(self.function, (z,), (jnp.ones_like(z),))[1]
+        return self.with_derivative(z)[1]
+
+    def with_derivative(self, z):
+        """``(phi(z), phi'(z))``, elementwise, in one go."""
+        return jax.jvp(self.function, (z,), (jnp.ones_like(z),))
 
     @functools.cached_property
     def mean(self) -> float:

@@ -11,7 +11,7 @@ from initlab.activations import branches
 from initlab.data import Batch
 from initlab.draws import Draws, Scales, draws_for, scales_for
 from initlab.measures import normalized, product
-from initlab.network import affine
+from initlab.network import affine, biases
 from initlab.setting import AnySetting, Setting
 
 #: Eight roundings of float32, relative to a Jacobian's largest singular value.
@@ -28,9 +28,11 @@ def _follow(activations, dtype, draws: Draws, scales: Scales, depth, activation,
     phi = functools.partial(lax.switch, activation, [entry.function for entry in activations])
     slope = functools.partial(lax.switch, activation, [entry.derivative for entry in activations])
 
+    bias, _ = biases(draws, scales, depth)
+
     def layer(index, x, jacobian, exponent, weight):
         scale = scales.weight[index]
-        z = affine(dtype, x, weight, draws.bias[index], scale, scales.bias[index])
+        z = affine(dtype, x, weight, scale, bias[index])
         jacobian = product(scale * jacobian, weight) * slope(z[example]).astype(jnp.float32)
         jacobian, shift, _ = normalized(jacobian)
         return phi(z), jacobian, exponent + shift

@@ -122,7 +122,25 @@ def test_effective_neurons_of_known_spectra(variances):
     )
 
 
+@pytest.mark.parametrize("batch", [64, 4096])
+@pytest.mark.parametrize("movement", [1e-4, 1e-2])
+def test_effective_neurons_of_units_that_move_little(batch, movement):
+    """Source: numpy.linalg.eigvalsh, in float64, of the very float32 values.
+
+    A difference of values within a factor of 2 is exact, so that what a unit moves by is known to
+    a rounding of itself, however much larger its value is. A sum of such differences errs by as
+    many roundings as it has terms at the most, by the root of that as a rule.
+    """
+    directions = GENERATOR.standard_normal((24, 24)) * np.linspace(0.1, 1, 24)
+    moved = GENERATOR.standard_normal((batch, 24)) @ directions / 20
+    x = (0.75 + 0.2 * movement * moved).astype(np.float32)
+    found = float(jax.jit(measures.effective_neurons)(x))
+    expected = participation_ratio(x.astype(float))
+    assert found == pytest.approx(expected, rel=8 * 2**-24 * np.sqrt(batch))
+
+
 def test_units_that_do_not_move_are_no_effective_neurons():
+    assert float(measures.effective_neurons(np.full((4096, 16), np.float32(0.7)))) == 0
     assert float(measures.effective_neurons(np.full((64, 16), np.float32(0.7)))) == 0
     assert float(measures.effective_neurons(np.zeros((64, 16), np.float32))) == 0
     assert float(measures.effective_neurons(X[:1] / 4)) == 0  # a single example
