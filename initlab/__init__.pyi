@@ -3,6 +3,7 @@
 from initlab import data as data
 from initlab import teaching as teaching
 from initlab import theory as theory
+from initlab.architectures import Convolutional as Convolutional
 from initlab.architectures import Residual as Residual
 from initlab.data import Batch as Batch
 from initlab.diagnosis import Diagnosis as Diagnosis

@@ -39,9 +39,18 @@ def draw_orthogonal(key, shape):
 
 
 def draw_delta_orthogonal(key, shape):
-    """Zero but for the kernel's central tap, which is orthogonal; a dense layer is one such tap."""
+    """Zero but for the kernel's central tap, which is orthogonal; a dense layer is one such tap.
+
+    ValueError if the kernel has fewer outputs than inputs: some input's length would be lost.
+    """
     if len(shape) == 2:
         return draw_orthogonal(key, shape)
+    *_, fan_in, fan_out = shape
+    if fan_in > fan_out:
+        raise ValueError(
+            f"a delta-orthogonal kernel keeps every length, so {fan_in} inputs and {fan_out}"
+            f" outputs will not do: it needs at least {fan_in} outputs"
+        )
     return jax.nn.initializers.delta_orthogonal()(key, shape, jnp.float32)
 
 

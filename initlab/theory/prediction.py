@@ -22,7 +22,7 @@ from initlab.setting import AnySetting, Setting
 from initlab.theory.finite_width import Network, log_variances
 from initlab.theory.fixed_points import Limits, limits
 from initlab.theory.kernels import FAR, Kernels, kernels
-from initlab.theory.premises import Law, given_by, law_of
+from initlab.theory.premises import given_by, law_of
 from initlab.theory.readout import readout_noise, softmax_gradient
 
 
@@ -49,7 +49,9 @@ class Prediction:
     activation_variance_log_std: np.ndarray  # [L + 1]
     preactivation_log_std: np.ndarray  # [L]
     gradient_log_std: np.ndarray  # [L]
-    _law: Law | None = dataclasses.field(default=None, repr=False)
+    #: between hidden layers: variance of the weights times fan_in, and of the biases, gain
+    #: included; None if layers differ, or theory is silent
+    _hidden: tuple[float, float] | None = dataclasses.field(default=None, repr=False)
 
     def band(self, field: str, deviations: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
         r"""``(low, high)`` between which the network that is drawn is expected.
@@ -81,16 +83,10 @@ class Prediction:
 
         NaN if the hidden layers differ in scale, as with ``emergence``, or theory is silent.
         """
-        setting, law = self.setting, self._law
-        if law is None or law.hidden is None:
+        if self._hidden is None:
             return Limits(*[np.nan] * 6, phase=None)
-        weight_variance, own_bias = law.hidden
-        return limits(
-            setting.activation,
-            setting.gain**2 * weight_variance,
-            setting.bias_std**2 + own_bias,
-            self.preactivation_second_moment[0],
-        )
+        start = self.preactivation_second_moment[0]
+        return limits(self.setting.activation, *self._hidden, start)
 
     @property
     def phase(self) -> str | None:
@@ -143,14 +139,18 @@ def _dense(setting: Setting, batch: Batch) -> Prediction:
         return theory_of.dispatch(AnySetting)(setting, batch)
     kernel = kernels(activation)
     law = law_of(initializer, setting.width, depth, batch.inputs.shape[1], batch.classes)
-    table, given = _table(kernel), given_by(batch)
+    hidden = law.hidden and (
+        setting.gain**2 * law.hidden[0],
+        setting.bias_std**2 + law.hidden[1],
+    )
+    table, given = table_of(kernel), given_by(batch)
     with np.errstate(divide="ignore", over="ignore", under="ignore"):  # logarithms of 0, and back
         log_gain = 2 * np.log(setting.gain)
         log_weight, log_back = law.log_weight + log_gain, law.log_back + log_gain  # [L + 1]
         log_bias = np.log(setting.bias_std**2 + law.own_bias)  # [L + 1]
 
         t, log_length = _lengths(table, given, log_weight, log_bias)  # [L + 1, B] each
-        log_q, log_a = _log_mean(t, given.share), _log_mean(log_length, given.share)  # [L + 1]
+        log_q, log_a = log_mean(t, given.share), log_mean(log_length, given.share)  # [L + 1]
         # [L + 1] share of q; the biases have the rest
         from_weights = np.exp(log_weight + log_a - log_q)
         angle, similarity = _angles(table, given, log_q, from_weights)  # [L + 1, P], [L + 1]
@@ -198,11 +198,11 @@ def _dense(setting: Setting, batch: Batch) -> Prediction:
             activation_variance_log_std=activation_variance_log_std,
             preactivation_log_std=preactivation_log_std,
             gradient_log_std=gradient_log_std,
-            _law=law,
+            _hidden=hidden,
         )
 
 
-class _Table(NamedTuple):
+class Table(NamedTuple):
     """An activation's kernels at points so dense that straight lines between them will do."""
 
     t: np.ndarray  # [points] ln q, with a power law's two points far outside
@@ -212,16 +212,24 @@ class _Table(NamedTuple):
     angle: np.ndarray  # [A], densest at 0, where depth leads
     angle_map: np.ndarray  # [T, A] angle of activations by that of preactivations
 
+    def angles_at(self, t):
+        """Rows of ``angle_map`` at ``t [...]``: ``[..., A]``."""
+        row = (np.clip(t, self.pair_t[0], self.pair_t[-1]) - self.pair_t[0]) * 16
+        left = np.minimum(row.astype(int), len(self.pair_t) - 2)
+        right = (row - left)[..., None]
+        return self.angle_map[left] * (1 - right) + self.angle_map[left + 1] * right
+
 
 @functools.lru_cache(maxsize=32)
-def _table(kernel: Kernels) -> _Table:
+def table_of(kernel: Kernels) -> Table:
+    """The table of an activation, made once."""
     t = np.concatenate([[-FAR], np.arange(-60, -25, 1 / 16), np.arange(-25, 25, 1 / 256)])
     t = np.append(t, -t[t < -25][::-1])
     reach = quadrature.PAIR_LOG_VARIANCE_REACH
     pair_t = np.linspace(-reach, reach, 641)
     angle = np.pi * np.linspace(0, 1, 129) ** 2
     angle_map = np.clip(kernel.angles(pair_t) @ quadrature.between_angles(angle).T, 0, np.pi)
-    return _Table(t, kernel.log_length(t), kernel.log_slope(t), pair_t, angle, angle_map)
+    return Table(t, kernel.log_length(t), kernel.log_slope(t), pair_t, angle, angle_map)
 
 
 def _lengths(table, given, log_weight, log_bias):
@@ -235,7 +243,7 @@ def _lengths(table, given, log_weight, log_bias):
     return np.clip(t, -FAR, FAR), np.clip(log_length, -FAR, FAR)
 
 
-def _log_mean(logs, share):
+def log_mean(logs, share):
     """Logarithm of the mean over groups, ``[L + 1, B]`` to ``[L + 1]``, of numbers of any size."""
     largest = logs.max(axis=1, keepdims=True)
     return largest[:, 0] + np.log(np.exp(logs - largest) @ share)
@@ -243,10 +251,7 @@ def _log_mean(logs, share):
 
 def _angles(table, given, log_q, from_weights):
     """Angles of pairs of preactivations, readout last, and the similarity of what feeds them."""
-    row = (np.clip(log_q, table.pair_t[0], table.pair_t[-1]) - table.pair_t[0]) * 16
-    left = np.minimum(row.astype(int), len(table.pair_t) - 2)
-    right = (row - left)[:, None]
-    rows = table.angle_map[left] * (1 - right) + table.angle_map[left + 1] * right
+    rows = table.angles_at(log_q)
     from_weights = np.sqrt(np.minimum(from_weights, 1))
     angles, feeding = np.empty((2, len(log_q), len(given.angle)))
     here = given.angle
