@@ -4,6 +4,7 @@ import ipywidgets
 
 from initlab import pairs, phases, theory
 from initlab.activations import ACTIVATIONS
+from initlab.figures import DPI
 from initlab.live import ROW, Live
 from initlab.pairs import ACTIVATIONS_SHOWN, INITIALIZERS_SHOWN, TableMap
 from initlab.phases import BIAS_VARIANCE, WEIGHT_VARIANCE, PhaseMap
@@ -145,17 +146,19 @@ class PhaseExplorer(Live):
 
     @property
     def description(self) -> str:
-        """The star in words: its phase, and how deep a network there may be."""
+        """The diagram in words, and the star."""
+        return f"{self._frame(DPI).describe()} {self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """The star in words: its phase, and what gradients do there from layer to layer."""
         limits = theory.limits(*self._place)
         if limits.phase == "critical":
             words = "keep their size"
         else:
             verb = "shrink" if limits.phase == "ordered" else "grow"
             words = f"{verb} by a factor of e every {limits.xi_gradient:.3g} layers"
-        return (
-            f"{self.activation.value}: {phases.describe_point(*self._place)} Squared gradients"
-            f" {words}."
-        )
+        return f"{phases.describe_point(*self._place)} Squared gradients {words}."
 
     def _measure(self) -> None:
         """Theory is computed where it is told; the diagram, when it is first drawn."""

@@ -104,6 +104,7 @@ class TableMap(Frame):
         axes.set_xticks(range(columns), activations)
         axes.set_yticks(range(rows), initializers)
         axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
         self._title = axes.set_title(" ", fontsize=10)
         figure.tight_layout()
         super().__init__(figure, [self._image, *self._texts.values(), self._title])

@@ -101,7 +101,8 @@ def test_the_words_say_phase_and_depth_scale(phases, activation, weight_variance
     assert f"is {limits.phase}, with chi_1 = {limits.chi_1:.3g}" in phases.description
     told = f"every {limits.xi_gradient:.3g} layers"
     assert (told in phases.description) == (limits.phase != "critical")
-    assert phases.description in phases.status.value
+    assert phases.sentence in phases.status.value
+    assert f"Phase diagram of {activation}" in phases.description
 
 
 def test_its_setting_stands_where_the_star_does(phases):
