@@ -151,6 +151,26 @@ def empty_draws(fan_in: int, width: int, fan_out: int) -> Draws:
     return Draws(*(jnp.zeros(shape, jnp.float32) for shape in shapes))
 
 
+def as_drawn(weights: list, fan_in: int, fan_out: int) -> tuple[Draws, Scales]:
+    """Given weights, ``[(weight, bias), …]``, as if they had been drawn, and scaled by 1."""
+    matrices, biases = zip(*weights, strict=True)
+    depth = len(weights) - 1
+    norms = np.array([np.linalg.norm(matrix) for matrix in matrices], np.float32)
+    empty = empty_draws(fan_in, matrices[0].shape[1], fan_out)
+    draws = Draws(
+        first=jnp.asarray(matrices[0]),
+        hidden=empty.hidden.at[: depth - 1].set(
+            np.array(matrices[1:-1]).reshape(-1, *empty.hidden.shape[1:])
+        ),
+        readout=jnp.asarray(matrices[-1]),
+        bias=empty.bias.at[:depth, 0].set(np.array(biases[:-1])),
+        readout_bias=empty.readout_bias.at[0].set(biases[-1]),
+        norm=empty.norm.at[:depth].set(norms[:-1]).at[MAX_DEPTH].set(norms[-1]),
+    )
+    ones = np.ones(MAX_DEPTH + 1, np.float32)
+    return draws, Scales(ones, np.stack([ones, 0 * ones], axis=1))
+
+
 def fans(setting: Setting, fan_in: int, fan_out: int) -> list[Fan]:
     """The fans of all ``depth + 1`` weight matrices, input layer first, readout last."""
     sizes = [fan_in] + [setting.width] * setting.depth + [fan_out]
@@ -212,3 +232,26 @@ def _weights(setting: Setting, fan_in: int = 64, fan_out: int = 10) -> list:
             scales.weight, matrices, scales.bias, biases, strict=False
         )
     ]
+
+
+def checked_weights(name: str, setting: AnySetting, given, fan_in: int, fan_out: int):
+    """``given`` as float32, if it has the form and the shapes of the setting's own weights.
+
+    Raises:
+      TypeError: another form than that of :func:`weights`; ``name`` says what is wrong.
+      ValueError: other shapes.
+    """
+    own = weights(setting, fan_in, fan_out)
+    try:
+        if isinstance(own, list):
+            given = [(weight, bias) for weight, bias in given]
+        given = jax.tree.map(lambda array: np.asarray(array, np.float32), given)
+        if type(given) is not type(own):
+            raise TypeError(f"{type(given).__name__} in place of {type(own).__name__}")
+    except (TypeError, ValueError) as error:
+        form = "pairs (weight, bias), as" if isinstance(own, list) else "the Weights that"
+        raise TypeError(f"{name} must be {form} weights returns") from error
+    shapes, needed = (jax.tree.map(np.shape, tree) for tree in (given, own))
+    if shapes != needed:
+        raise ValueError(f"{name} must have the shapes of the setting's, {needed}, not {shapes}")
+    return given

@@ -18,7 +18,7 @@ from jax import lax
 from initlab import measures
 from initlab.activations import branches
 from initlab.data import Batch
-from initlab.draws import Draws, Kept, Scales, draws_for, empty_draws, scales_for
+from initlab.draws import Draws, Kept, Scales, as_drawn, draws_for, empty_draws, scales_for
 from initlab.measures import mean, normalized, power_of_two, product
 from initlab.setting import MAX_DEPTH, AnySetting, Setting
 
@@ -222,8 +222,10 @@ def _put(array, index, value):
 
 
 @functools.singledispatch
-def measure(setting: AnySetting, batch: Batch) -> dict:
+def measure(setting: AnySetting, batch: Batch, weights=None) -> dict:
     """Run the compiled pass for a setting and a batch; each kind of setting registers its own.
+
+    ``weights`` are by default those that the setting draws.
 
     Returns a dict of NumPy arrays ``[MAX_DEPTH + 1]`` by layer (0 is the input); what lies beyond
     the setting's depth is padding. :func:`initlab.probe` turns them into ``Signals``. What is
@@ -233,8 +235,13 @@ def measure(setting: AnySetting, batch: Batch) -> dict:
 
 
 @measure.register
-def _measure_dense(setting: Setting, batch: Batch) -> dict:
-    return _run(setting, batch, draws_for(setting, batch.inputs.shape[1], batch.classes))
+def _measure_dense(setting: Setting, batch: Batch, weights=None) -> dict:
+    features, classes = batch.inputs.shape[1], batch.classes
+    if weights is None:
+        drawn = draws_for(setting, features, classes), scales_for(setting, features, classes)
+    else:
+        drawn = as_drawn(weights, features, classes)
+    return _run(setting, batch, *drawn)
 
 
 @functools.singledispatch
@@ -245,11 +252,13 @@ def compile_pass(setting: AnySetting, batch: Batch) -> None:
 
 @compile_pass.register
 def _compile_dense(setting: Setting, batch: Batch) -> None:
-    draws = empty_draws(batch.inputs.shape[1], setting.width, batch.classes)
-    _run(setting.replace(depth=1), batch, draws)
+    features, classes = batch.inputs.shape[1], batch.classes
+    shallow = setting.replace(depth=1)
+    draws = empty_draws(features, setting.width, classes)
+    _run(shallow, batch, draws, scales_for(shallow, features, classes))
 
 
-def _run(setting: Setting, batch: Batch, draws: Draws) -> dict:
+def _run(setting: Setting, batch: Batch, draws: Draws, scales: Scales) -> dict:
     activations, chosen = branches(setting.activation)
     shape, dtype = (len(batch), setting.width), jnp.dtype(setting.dtype)
     scratch = _SCRATCH.take((shape, dtype)) or tuple(
@@ -260,7 +269,7 @@ def _run(setting: Setting, batch: Batch, draws: Draws) -> dict:
         dtype,
         *scratch,
         draws,
-        scales_for(setting, batch.inputs.shape[1], batch.classes),
+        scales,
         np.int32(setting.depth),
         np.int32(chosen),
         np.asarray(activations[chosen].flat_range, np.float32),

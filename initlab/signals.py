@@ -6,6 +6,7 @@ import numpy as np
 
 from initlab import details
 from initlab.data import Batch, digits
+from initlab.draws import checked_weights
 from initlab.measures import HISTOGRAM_EDGES
 from initlab.network import measure
 from initlab.setting import AnySetting
@@ -169,16 +170,19 @@ _USUAL = {*LAYER_FIELDS, "activation_histogram", "finite", "loss", "logits_finit
 }
 
 
-def probe(setting: AnySetting, batch: Batch | None = None) -> Signals:
+def probe(setting: AnySetting, batch: Batch | None = None, weights=None) -> Signals:
     """Measure a setting's network on a batch: one forward and one backward pass.
 
     Args:
       setting: which network: a Setting, or one of ``initlab.architectures``.
       batch: examples and labels; handwritten digits by default, 256 of them for a Setting, and
         fewer for larger networks.
+      weights: parameters to measure in place of those that the setting draws, in the form that
+        :func:`initlab.weights` returns: a network that was trained, or adapted to data.
 
     Raises:
-      TypeError: if ``setting`` is no setting or ``batch`` not a Batch.
+      TypeError: if ``setting`` is no setting, ``batch`` not a Batch, or weights have another form.
+      ValueError: weights of other shapes.
 
     >>> from initlab import Setting
     >>> signals = probe(Setting(depth=3, width=64, initializer="constant"))
@@ -192,10 +196,13 @@ def probe(setting: AnySetting, batch: Batch | None = None) -> Signals:
         raise TypeError(
             f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
         )
-    return signals_of(setting, batch, measure(setting, batch))
+    if weights is not None:
+        sizes = batch.inputs.shape[1], batch.classes
+        weights = checked_weights("weights", setting, weights, *sizes)
+    return _signals_of(setting, batch, measure(setting, batch, weights))
 
 
-def signals_of(setting: AnySetting, batch: Batch, out: dict) -> Signals:
+def _signals_of(setting: AnySetting, batch: Batch, out: dict) -> Signals:
     """Signals made of what :func:`initlab.network.measure` returned."""
     depth = setting.depth
     everywhere, hidden = slice(0, depth + 1), slice(1, depth + 1)

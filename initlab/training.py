@@ -7,7 +7,7 @@ import numpy as np
 import optax
 
 from initlab.data import DIGITS, Batch, digits
-from initlab.draws import weights
+from initlab.draws import checked_weights, weights
 from initlab.history import History, Records
 from initlab.models import model_of
 from initlab.setting import AnySetting, Setting, bounded_number, whole_number
@@ -97,8 +97,11 @@ def train(
     record_every = -(-steps // RECORDS) if record_every is None else record_every
     record_every = whole_number("record_every", record_every, 1, _MOST_STEPS)
 
+    sizes = batch.inputs.shape[1], batch.classes
     starts = [
-        _checked_start(place, setting, start, batch)
+        weights(setting, *sizes)
+        if start is None
+        else checked_weights(f"initial for settings[{place}]", setting, start, *sizes)
         for place, (setting, start) in enumerate(zip(settings, starts, strict=True))
     ]
     shared = shared_optimizer(optimizer)
@@ -109,7 +112,7 @@ def train(
             raise ValueError(f"{name} is for dense networks, not for {others[0]!r}")
     places = {}
     for place, setting in enumerate(settings):
-        model, knobs = model_of(setting, batch.inputs.shape[1], batch.classes)
+        model, knobs = model_of(setting, *sizes)
         same = tuple(np.asarray(knob).tobytes() for knob in jax.tree.leaves(knobs))
         places.setdefault((model, same), []).append(place)
     groups = [
@@ -188,26 +191,3 @@ def _checked_data(batch, held_out) -> tuple[Batch, Batch | None]:
                 f" not {held_out.inputs.shape[1]} and {held_out.classes}"
             )
     return batch, held_out
-
-
-def _checked_start(place: int, setting: AnySetting, start, batch: Batch):
-    """The weights to start from, as float32."""
-    features, classes = batch.inputs.shape[1], batch.classes
-    own = weights(setting, features, classes)
-    if start is None:
-        return own
-    try:
-        if isinstance(own, list):
-            start = [(weight, bias) for weight, bias in start]
-        start = jax.tree.map(lambda array: np.asarray(array, np.float32), start)
-        if type(start) is not type(own):
-            raise TypeError(f"{type(start).__name__} in place of {type(own).__name__}")
-    except (TypeError, ValueError) as error:
-        form = "pairs (weight, bias), as" if isinstance(own, list) else "the Weights that"
-        raise TypeError(f"initial for settings[{place}] must be {form} weights returns") from error
-    given, needed = (jax.tree.map(np.shape, tree) for tree in (start, own))
-    if given != needed:
-        raise ValueError(
-            f"initial must have the shapes of settings[{place}], {needed}, not {given}"
-        )
-    return start

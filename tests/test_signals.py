@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from initlab import Batch, Setting, data, probe, weights
+from initlab import Batch, Residual, Setting, data, probe, weights
 from initlab.signals import LAYER_FIELDS
 from tests.plain_network import plain_weight_gradients
 
@@ -146,3 +146,19 @@ def test_update_to_weight_ratio_is_that_of_a_step_taken(signals):
 def test_zero_weights_have_no_update_ratio():
     zeros = probe(SETTING.replace(initializer="zeros"), BATCH)
     assert np.isnan(zeros.update_to_weight_ratio()).all()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [Setting(depth=3, width=16, bias_std=0.3, initializer="torch_default"), Residual(3, 16)],
+)
+def test_given_weights_are_measured_as_drawn_ones(setting):
+    batch = data.digits(16)
+    drawn, given = probe(setting, batch), probe(setting, batch, weights(setting))
+    for name in LAYER_FIELDS:
+        # a scale that is applied before the product, not after it: a few roundings
+        np.testing.assert_allclose(getattr(given, name), getattr(drawn, name), rtol=2e-5)
+    with pytest.raises(ValueError, match="weights must have the shapes of the setting's"):
+        probe(setting, batch, weights(setting.replace(width=8)))
+    with pytest.raises(TypeError, match=r"weights must be .* weights returns"):
+        probe(setting, batch, [1, 2])

@@ -581,7 +581,7 @@ START = weights(SMALL)
         ((SMALL,), {"record_every": 0}, ValueError, "record_every must be"),
         ((SMALL,), {"seed": -1}, ValueError, "seed must be"),
         ((SMALL,), {"progress": 1}, TypeError, "progress must be a function"),
-        ((SMALL,), {"initial": START[:2]}, ValueError, "must have the shapes of settings[0], [(("),
+        ((SMALL,), {"initial": START[:2]}, ValueError, "have the shapes of the setting's, [(("),
         (([SMALL],), {"initial": START}, ValueError, "for each of 1 settings, not for 3"),
         ((SMALL,), {"initial": [1, 2, 3]}, TypeError, "must be pairs (weight, bias)"),
     ],

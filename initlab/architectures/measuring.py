@@ -203,22 +203,35 @@ def _record(out: dict, layer, found: dict) -> dict:
 
 
 @network.measure.register
-def _measure_chain(setting: ChainSetting, batch: Batch) -> dict:
+def _measure_chain(setting: ChainSetting, batch: Batch, weights=None) -> dict:
     sizes = batch.inputs.shape[1], batch.classes
-    return run(setting, batch, draws_for(setting, *sizes), setting.scales(*sizes))
+    if weights is None:
+        return _run(setting, batch, draws_for(setting, *sizes), setting.scales(*sizes))
+    return _run(setting, batch, *_as_drawn(setting.chain(*sizes), weights))
+
+
+def _as_drawn(chain: Chain, weights: Weights) -> tuple[Weights, Weights]:
+    """Given weights as if they had been drawn, and scaled by 1; as long as what is drawn."""
+    one = np.float32(1)
+    scales = Weights(*(dict.fromkeys(part, one) for part in weights))
+    if chain.shared:
+        return weights, scales
+    ones = np.ones(chain.max_depth - 1, np.float32)
+    layers = {
+        name: jnp.zeros((len(ones), *array.shape[1:])).at[: len(array)].set(array)
+        for name, array in weights.layers.items()
+    }
+    return weights._replace(layers=layers), scales._replace(layers=dict.fromkeys(layers, ones))
 
 
 @network.compile_pass.register
 def _compile_chain(setting: ChainSetting, batch: Batch) -> None:
     sizes = batch.inputs.shape[1], batch.classes
-    run(setting, batch, empty_draws(setting, *sizes), setting.scales(*sizes), depth=1)
+    _run(setting, batch, empty_draws(setting, *sizes), setting.scales(*sizes), depth=1)
 
 
-def run(setting: ChainSetting, batch: Batch, draws: Weights, scales: Weights, depth=None) -> dict:
-    """Measure a setting's network with these weights; see :func:`initlab.network.measure`.
-
-    ``depth`` is by default the setting's own.
-    """
+def _run(setting: ChainSetting, batch: Batch, draws: Weights, scales: Weights, depth=None) -> dict:
+    """Measure a setting's network of these weights, at its own depth by default."""
     setting.check_examples(len(batch))
     chain, inputs = setting.chain(batch.inputs.shape[1], batch.classes), jnp.asarray(batch.inputs)
     knobs = setting.knobs()

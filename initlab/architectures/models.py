@@ -7,11 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab.architectures.chain import Chain, ChainSetting, answer
-from initlab.architectures.draws import Weights
-from initlab.architectures.measuring import run
 from initlab.data import Batch
 from initlab.models import Model, model_of
-from initlab.signals import signals_of
+from initlab.signals import probe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,29 +32,13 @@ class _Chained(Model):
         few = settings[0].examples
         probed = Batch(batch.inputs[:few], batch.labels[:few], batch.classes)
         signals = [
-            self._signals(
-                setting, jax.tree.map(lambda array, index=index: array[index], parameters), probed
+            probe(
+                setting, probed, jax.tree.map(lambda array, index=index: array[index], parameters)
             )
             for index, setting in enumerate(settings)
         ]
         names = "activation_variance", "gradient_second_moment", "distinct_neurons"
         return {name: np.stack([getattr(one, name) for one in signals]) for name in names}
-
-    def _signals(self, setting: ChainSetting, parameters: Weights, batch: Batch):
-        one = np.float32(1)
-        if self.chain.shared:
-            layers, ones = parameters.layers, one
-        else:
-            # as long as the probe's, so that it is the same program
-            ones = np.ones(self.chain.max_depth - 1, np.float32)
-            layers = {
-                name: jnp.zeros((len(ones), *array.shape[1:])).at[: len(array)].set(array)
-                for name, array in parameters.layers.items()
-            }
-        draws = parameters._replace(layers=layers)
-        scales = Weights(*(dict.fromkeys(part, one) for part in parameters))
-        scales = scales._replace(layers=dict.fromkeys(layers, ones))
-        return signals_of(setting, batch, run(setting, batch, draws, scales))
 
 
 @model_of.register
