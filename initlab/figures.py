@@ -6,6 +6,7 @@ import io
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from initlab.themes import THEMES
 
@@ -88,8 +89,12 @@ def plot_curves(
     axes = figure.add_subplot()
     for (name, values), color, line in zip(curves.items(), colors, lines, strict=False):
         axes.plot(steps, values, color=color, linestyle=line, linewidth=2, label=name)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 4, 5, 8, 10], integer=True))
     if logarithmic:
         axes.set_yscale("log")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=_between_powers(*axes.get_ylim())))
+        axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(unit)
     axes.set_ylabel(label)
     axes.grid(color=theme.grid, linewidth=0.8)
@@ -100,3 +105,9 @@ def plot_curves(
     ends = ", ".join(f"{name} from {v[0]:.3g} to {v[-1]:.3g}" for name, v in curves.items())
     figure.alternative_text = f"{label} over {steps[-1]} {unit}s: {ends}."
     return figure
+
+
+def _between_powers(low: float, high: float) -> tuple[int, ...]:
+    """Where a logarithmic axis needs ticks between its powers of ten: if it spans but a few."""
+    decades = np.log10(high / low)
+    return (1,) if decades > 4 else (1, 3) if decades > 1.5 else (1, 2, 5)

@@ -55,6 +55,13 @@ PANELS = {
         _powers(-12, -8, -4, 0, 4, 8),
         (Series("variance", "activation_variance", "blue"),),
     ),
+    "second_moment": LayerPanel(
+        "Signal: second moment",
+        "mean square of activations",
+        (1e-12, 1e8),
+        _powers(-12, -8, -4, 0, 4, 8),
+        (Series("second moment", "activation_second_moment", "blue"),),
+    ),
     "gradient": LayerPanel(
         "Gradient: second moment",
         "mean square of $\\partial$loss/$\\partial z$",
