@@ -4,7 +4,9 @@ from initlab import data as data
 from initlab import teaching as teaching
 from initlab import theory as theory
 from initlab.architectures import Convolutional as Convolutional
+from initlab.architectures import Recurrent as Recurrent
 from initlab.architectures import Residual as Residual
+from initlab.architectures import spectrum as spectrum
 from initlab.data import Batch as Batch
 from initlab.diagnosis import Diagnosis as Diagnosis
 from initlab.diagnosis import diagnose as diagnose
@@ -25,6 +27,7 @@ from initlab.registering import register_initializer as register_initializer
 from initlab.setting import Setting as Setting
 from initlab.signals import Signals as Signals
 from initlab.signals import probe as probe
+from initlab.spectra import plot_spectrum as plot_spectrum
 from initlab.tables import activations as activations
 from initlab.tables import initializers as initializers
 from initlab.theory import Prediction as Prediction

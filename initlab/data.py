@@ -1,4 +1,4 @@
-"""Batches to probe a network with: handwritten digits, Gaussian noise, spirals. All offline."""
+"""Batches to probe a network with: digits, Gaussian noise, spirals, a recall task. All offline."""
 
 import dataclasses
 import functools
@@ -120,3 +120,28 @@ def spirals(size: int = 256, classes: int = 3, noise: float = 0.1, seed: int = 0
     angle = 2 * np.pi * labels / classes + 4 * radius + noise * generator.standard_normal(size)
     points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return Batch((points - points.mean(0)) / points.std(0), labels, classes=classes)
+
+
+@functools.cache
+def recall(size: int = 64, shown: int = 1, seed: int = 0) -> Batch:
+    """A memory task: of several symbols, shown one after the other, the label is the first.
+
+    Eight features a step, sqrt(8) where the symbol is and 0 elsewhere, so that their second moment
+    is 1. A recurrent network reads ``shown`` steps of it, and answers after as much silence as
+    its own number of steps leaves. Who has forgotten is right one time in eight.
+
+    Args:
+      size: examples.
+      shown: symbols in each, from 1; those behind the first only distract.
+      seed: which symbols are drawn.
+
+    Source: the copying task of Hochreiter & Schmidhuber 1997, with a single symbol to copy.
+
+    >>> recall(3, shown=2).inputs.shape, recall(3).classes
+    ((3, 16), 8)
+    """
+    size = whole_number("size", size, 1, _LARGEST)
+    shown = whole_number("shown", shown, 1, 512)
+    symbols = np.random.default_rng(seed).integers(8, size=(size, shown))
+    inputs = np.sqrt(8) * np.eye(8)[symbols]
+    return Batch(inputs.reshape(size, -1), symbols[:, 0], classes=8)

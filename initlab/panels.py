@@ -13,6 +13,7 @@ from initlab.measures import HISTOGRAM_EDGES
 from initlab.panel_kinds import ImagePanel, LayerPanel, Series, SpectrumPanel
 from initlab.setting import AnySetting
 from initlab.signals import Signals
+from initlab.spectra import EigenvaluePanel
 
 
 def _histogram(signals: Signals, layers: int) -> np.ndarray:
@@ -122,6 +123,16 @@ PANELS = {
     "singular_values": SpectrumPanel(
         "Jacobian: singular values", "stretch of an input's change", (1e-8, 1e4)
     ),
+    "forget_gate": LayerPanel(
+        "Memory: share kept in a step",
+        "mean of the gate",
+        (-0.02, 1.05),
+        (0, 0.25, 0.5, 0.75, 1),
+        (Series("kept", "forget_gate", "green"),),
+        logarithmic=False,
+        plain_ticks=True,
+    ),
+    "eigenvalues": EigenvaluePanel("Recurrent weights: eigenvalues", "imaginary part", 1.6),
 }
 DEFAULT_PANELS = ("variance", "gradient", "neurons")
 
