@@ -119,7 +119,7 @@ def draws_for(setting: Setting, fan_in: int, fan_out: int) -> Draws:
         draws, filled = _KEPT.take(key) or (None, 0)
         if draws is None:
             first, readout, norm = _draw_ends(draw, keys, fan_in, width, fan_out)
-            hidden = jnp.zeros((MAX_DEPTH - 1, width, width), jnp.float32)
+            hidden = zeros((MAX_DEPTH - 1, width, width))
             draws = Draws(first, hidden, readout, *_draw_biases(keys, width, fan_out), norm)
         if filled < setting.depth - 1:
             span = np.int32(filled), np.int32(setting.depth - 1)
@@ -134,6 +134,7 @@ def compile_draws(draw, fan_in: int, width: int, fan_out: int) -> None:
     """Compile what draws networks of these sizes, and keep nothing that it draws."""
     keys = _keys(np.uint32(0))
     _draw_ends(draw, keys, fan_in, width, fan_out)
+    _draw_biases(keys, width, fan_out)
     empty = empty_draws(fan_in, width, fan_out)
     _draw_hidden(draw, empty.hidden, empty.norm, keys, np.int32(0), np.int32(0))
 
@@ -148,7 +149,12 @@ def empty_draws(fan_in: int, width: int, fan_out: int) -> Draws:
         readout_bias=(2, fan_out),
         norm=(MAX_DEPTH + 1,),
     )
-    return Draws(*(jnp.zeros(shape, jnp.float32) for shape in shapes))
+    return Draws(*(zeros(shape) for shape in shapes))
+
+
+def zeros(shape: tuple[int, ...], dtype=np.float32) -> jax.Array:
+    """What ``jnp.zeros`` makes, but without a program for each shape, which takes its time."""
+    return jax.device_put(np.zeros(shape, dtype), may_alias=False)
 
 
 def as_drawn(weights: list, fan_in: int, fan_out: int) -> tuple[Draws, Scales]:

@@ -18,7 +18,7 @@ from jax import lax
 from initlab import measures
 from initlab.activations import branches
 from initlab.data import Batch
-from initlab.draws import Draws, Kept, Scales, as_drawn, draws_for, empty_draws, scales_for
+from initlab.draws import Draws, Kept, Scales, as_drawn, draws_for, empty_draws, scales_for, zeros
 from initlab.measures import mean, normalized, power_of_two, product
 from initlab.setting import MAX_DEPTH, AnySetting, Setting
 
@@ -55,9 +55,13 @@ def _measure(
     weight_scale = scales.weight
     bias, readout_bias = biases(draws, scales, depth)
 
-    def forward(index, z, state):
-        """Measure hidden layer ``index + 1``, whose preactivation is ``z``."""
-        _, values, slopes, out = state
+    def forward(index, state):
+        """Measure hidden layer ``index + 1``, whose preactivation is ``z``, and go on to the next.
+
+        From the last layer, and in ``backward`` from the first, the way leads on to one that nobody
+        looks at: that takes less than to compile the same measures once more for the ends.
+        """
+        z, values, slopes, out = state
         a, slope = phi(z)
         scaled_z, z_exponent, z_finite = normalized(z.astype(jnp.float32))
         z_variance, z_moment = measures.moments(scaled_z)
@@ -70,21 +74,17 @@ def _measure(
         }
         layer["finite"] &= z_finite
         out = _record(out, index + 1, layer)
-        return a, _put(values, index, a.T), _put(slopes, index, slope), out
-
-    def forward_step(index, state):
-        x, weight = state[0], draws.hidden[index - 1]
-        z = affine(dtype, x, weight, weight_scale[index], bias[index])
-        return forward(index, z, state)
+        z = affine(dtype, a, draws.hidden[index], weight_scale[index + 1], bias[index + 1])
+        return z, _put(values, index, a.T), _put(slopes, index, slope), out
 
     out = _buffers()
     inputs = inputs.astype(dtype)
     out = _record(out, 0, _layer_measures(inputs))
     z = affine(dtype, inputs, draws.first, weight_scale[0], bias[0])
-    state = forward(0, z, (None, values, slopes, out))
-    a, values, slopes, out = lax.fori_loop(1, depth, forward_step, state)
+    _, values, slopes, out = lax.fori_loop(0, depth, forward, (z, values, slopes, out))
 
-    logits = affine(dtype, a, draws.readout, weight_scale[depth], readout_bias)
+    last = values[depth - 1]
+    logits = affine(dtype, last.T, draws.readout, weight_scale[depth], readout_bias)
     logits = logits.astype(jnp.float32)
     log_likelihood = jax.nn.log_softmax(logits)
     classes = jax.nn.one_hot(labels, logits.shape[1])
@@ -92,19 +92,23 @@ def _measure(
     delta, exponent, logits_finite = normalized(jnp.exp(log_likelihood) - classes)
 
     def weight_gradient(x, x_exponent, delta, exponent):
-        """Norm of the mean loss's gradient, and its exponent; ``x`` is transposed."""
+        """Measure the mean loss's gradient by the weights from ``x``, which is transposed."""
         x = x.astype(jnp.float32) * power_of_two(-x_exponent)
         gradient = product(x, delta) / len(delta)
-        return jnp.sqrt(jnp.sum(jnp.sum(gradient**2, axis=0))), x_exponent + exponent
+        return {
+            "weight_gradient_norm": jnp.sqrt(jnp.sum(jnp.sum(gradient**2, axis=0))),
+            "weight_exponent": x_exponent + exponent,
+        }
 
-    def backward(index, x, weight_in, delta_a, exponent, out):
-        """Measure the gradient of hidden layer ``index + 1`` and of the weights that feed it."""
+    def backward(step, state):
+        """Measure the gradient of a hidden layer and of the weights that feed it, and go back."""
+        delta_a, _, exponent, out = state
+        index = depth - 1 - step
         slope = slopes[index].astype(jnp.float32)
         delta, shift, _ = normalized(delta_a * slope)
         exponent += shift
-        x_exponent = out["activation_exponent"][index]
-        norm, norm_exponent = weight_gradient(x, x_exponent, delta, exponent)
-        scale = power_of_two(-out["activation_exponent"][index + 1])
+        x_exponent, a_exponent = (out["activation_exponent"][layer] for layer in (index, index + 1))
+        scale = power_of_two(-a_exponent)
         a = (values[index].astype(jnp.float32) * scale).T
         out = _record(
             out,
@@ -117,24 +121,19 @@ def _measure(
                 "dead_fraction": jnp.mean(jnp.all(slope == 0, axis=0), dtype=jnp.float32),
             },
         )
-        out = _record(out, index, {"weight_gradient_norm": norm, "weight_exponent": norm_exponent})
-        if weight_in is None:
-            return None, exponent, out
-        return transposed(dtype, delta, weight_in, weight_scale[index]), exponent, out
+        out = _record(out, index, weight_gradient(values[index - 1], x_exponent, delta, exponent))
+        delta_a = transposed(dtype, delta, draws.hidden[index - 1], weight_scale[index])
+        return delta_a, delta, exponent, out
 
-    def backward_step(step, state):
-        index = depth - 1 - step
-        return backward(index, values[index - 1], draws.hidden[index - 1], *state)
-
-    norm, norm_exponent = weight_gradient(
-        values[depth - 1], out["activation_exponent"][depth], delta, exponent
-    )
-    out = _record(out, depth, {"weight_gradient_norm": norm, "weight_exponent": norm_exponent})
+    measured = weight_gradient(last, out["activation_exponent"][depth], delta, exponent)
+    out = _record(out, depth, measured)
     delta_a = transposed(dtype, delta, draws.readout, weight_scale[depth])
     sizes = transposed(dtype, jnp.abs(delta), jnp.abs(draws.readout), jnp.abs(weight_scale[depth]))
     delta_a = measures.unless_rounding(delta_a, sizes)
-    state = lax.fori_loop(0, depth - 1, backward_step, (delta_a, exponent, out))
-    _, _, out = backward(0, inputs.T, None, *state)
+    state = (delta_a, jnp.zeros_like(delta_a), exponent, out)
+    _, delta, exponent, out = lax.fori_loop(0, depth, backward, state)
+    measured = weight_gradient(inputs.T, out["activation_exponent"][0], delta, exponent)
+    out = _record(out, 0, measured)
     out["loss"] = -jnp.mean(jnp.sum(log_likelihood * classes, axis=1))
     # minus infinity alone would leave the gradient finite
     out["logits_finite"] = logits_finite & jnp.all(jnp.isfinite(logits))
@@ -262,7 +261,7 @@ def _run(setting: Setting, batch: Batch, draws: Draws, scales: Scales) -> dict:
     activations, chosen = branches(setting.activation)
     shape, dtype = (len(batch), setting.width), jnp.dtype(setting.dtype)
     scratch = _SCRATCH.take((shape, dtype)) or tuple(
-        jnp.zeros((MAX_DEPTH, *order), dtype) for order in (shape[::-1], shape)
+        zeros((MAX_DEPTH, *order), dtype) for order in (shape[::-1], shape)
     )
     *scratch, out = _measure(
         activations,
