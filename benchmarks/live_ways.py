@@ -56,23 +56,9 @@ def usual_way(depth: int, width: int) -> None:
 
 def persistent(depth: int, width: int) -> None:
     """One figure whose lines move, saved anew at every move: what a careful author writes."""
-    measure = measurer(depth, width)
-    columns, rows = 3 * PANEL_INCHES[0], PANEL_INCHES[1]
-    figure = Figure((columns, rows), dpi=DPI)
-    FigureCanvasAgg(figure)
-    lines = draw(figure.subplots(1, 3), measure(1.0), width)
-    figure.tight_layout()
-    slider, image = gain_slider(), ipywidgets.Image()
-
-    def show(gain):
-        for line, values in zip(lines, curves(measure(gain)), strict=True):
-            line.set_ydata(values)
-        png = io.BytesIO()
-        figure.savefig(png, format="png")
-        image.value = png.getvalue()
-
-    slider.observe(lambda change: show(change["new"]), "value")
-    show(1.0)
+    frame = saved_anew(depth, width)
+    slider, image = gain_slider(), ipywidgets.Image(value=frame(1.0))
+    slider.observe(lambda change: setattr(image, "value", frame(change["new"])), "value")
     display(ipywidgets.VBox([slider, image]))
 
 
@@ -89,6 +75,25 @@ def measurer(depth: int, width: int):
         return usual.measure(weights, usual.norms(weights), setting, batch)
 
     return measure
+
+
+def saved_anew(depth: int, width: int):
+    """A function of the gain that moves the lines of one figure and saves it: its PNG."""
+    measure = measurer(depth, width)
+    columns, rows = 3 * PANEL_INCHES[0], PANEL_INCHES[1]
+    figure = Figure((columns, rows), dpi=DPI)
+    FigureCanvasAgg(figure)
+    lines = draw(figure.subplots(1, 3), measure(1.0), width)
+    figure.tight_layout()
+
+    def frame(gain) -> bytes:
+        for line, values in zip(lines, curves(measure(gain)), strict=True):
+            line.set_ydata(values)
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+        return png.getvalue()
+
+    return frame
 
 
 def curves(signals: dict) -> list[np.ndarray]:
