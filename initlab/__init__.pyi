@@ -6,7 +6,10 @@ from initlab import theory as theory
 from initlab.architectures import Convolutional as Convolutional
 from initlab.architectures import Recurrent as Recurrent
 from initlab.architectures import Residual as Residual
+from initlab.architectures import Transformer as Transformer
 from initlab.architectures import spectrum as spectrum
+from initlab.coordinates import CoordinateCheck as CoordinateCheck
+from initlab.coordinates import coordinate_check as coordinate_check
 from initlab.data import Batch as Batch
 from initlab.diagnosis import Diagnosis as Diagnosis
 from initlab.diagnosis import diagnose as diagnose

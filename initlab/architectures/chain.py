@@ -80,7 +80,7 @@ class Chain:
         """The share of preactivations in a flat tail, and of units that pass nothing back."""
         below, above = knobs["flat_range"]
         slopes = [entry.derivative for entry in self.activations]
-        slope = self.by_unit(lax.switch(knobs["activation"], slopes, z))
+        slope = lax.switch(knobs["activation"], slopes, z).reshape(-1, z.shape[-1])
         return {
             "saturated_fraction": jnp.mean((z <= below) | (z >= above), dtype=jnp.float32),
             "dead_fraction": jnp.mean(jnp.all(slope == 0, axis=0), dtype=jnp.float32),

@@ -1,0 +1,166 @@
+"""The coordinate check: does one learning rate move networks of all widths by as much?"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from initlab.architectures.chain import Chain
+from initlab.architectures.draws import Weights
+from initlab.architectures.transformer import Transformer
+from initlab.data import Batch, digits
+from initlab.measures import product
+from initlab.setting import whole_number
+
+WIDTHS = (64, 128, 256, 512, 1024)
+MAX_STEPS = 100
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CoordinateCheck:
+    """How large activations are, by width, after each of a few steps of training."""
+
+    setting: Transformer  # at the smallest width
+    learning_rate: float
+    widths: np.ndarray  # [W]
+    #: [W, steps + 1, depth + 1] mean of |x| over batch and units, by layer, the logits last
+    mean_absolute: np.ndarray
+
+    @property
+    def growth(self) -> np.ndarray:
+        """``[steps + 1, depth + 1]``: the power of width by which the mean of \\|x\\| grows.
+
+        The slope of a straight line through its logarithm. 0 is flat; 1 is as the width.
+        """
+        x, y = np.log(self.widths), np.log(self.mean_absolute)
+        x = x - x.mean()
+        return np.tensordot(x, y, axes=(0, 0)) / (x @ x)
+
+    def __str__(self):
+        *layers, readout = [f"layer {index + 1}" for index in range(self.mean_absolute.shape[2])]
+        readout = "logits"
+        lines = ["width" + "".join(f"{name:>10}" for name in (*layers, readout))]
+        rows = zip(self.widths, self.mean_absolute[:, -1], strict=True)
+        lines += [f"{width:5d}" + "".join(f"{x:10.3g}" for x in row) for width, row in rows]
+        return "\n".join([*lines, "power" + "".join(f"{x:10.2f}" for x in self.growth[-1])])
+
+
+@functools.partial(jax.jit, static_argnames=("matrices", "layers"))
+def _draw(matrices: Weights, layers: int, scales: Weights, seed) -> Weights:
+    """Only the layers that there are: the draws that are kept have room for all there might be."""
+    parts = []
+    for place, (arrays, own) in enumerate(zip(matrices, scales, strict=True)):
+        part = {}
+        for position, (name, matrix) in enumerate(arrays):
+            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), place), position)
+            shape = (layers, *matrix.shape) if place == 1 else matrix.shape
+            part[name] = own[name] * jax.random.normal(key, shape)
+        parts.append(part)
+    return Weights(*parts)
+
+
+def _pass(chain: Chain, knobs, parameters: Weights, inputs):
+    """Logits, and the mean of |x| of each layer and of the logits."""
+
+    def step(state, weights):
+        state = chain.step(weights, knobs, inputs, 0, state)
+        return state, jnp.mean(jnp.abs(state))
+
+    state = chain.first(parameters.first, knobs, inputs)
+    last, sizes = lax.scan(step, state, parameters.layers)
+    read = chain.summary(knobs, chain.activation(knobs, last))
+    logits = product(read, parameters.readout["weight"])
+    ends = jnp.mean(jnp.abs(state)), jnp.mean(jnp.abs(logits))
+    return logits, jnp.concatenate([ends[0][None], sizes, ends[1][None]])
+
+
+@functools.partial(jax.jit, static_argnames=("chain", "steps"))
+def _train(chain: Chain, steps: int, knobs, parameters: Weights, rates: Weights, inputs, labels):
+    """The mean of |x| by layer before each step and after the last: ``[steps + 1, depth + 1]``."""
+    adam = optax.scale_by_adam()
+
+    def loss(parameters):
+        logits, sizes = _pass(chain, knobs, parameters, inputs)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), sizes
+
+    def step(carry, _):
+        parameters, state = carry
+        gradient, sizes = jax.grad(loss, has_aux=True)(parameters)
+        direction, state = adam.update(gradient, state)
+        moved = jax.tree.map(lambda p, rate, d: p - rate * d, parameters, rates, direction)
+        return (moved, state), sizes
+
+    start = parameters, adam.init(parameters)
+    (parameters, _), sizes = lax.scan(step, start, length=steps)
+    return jnp.concatenate([sizes, _pass(chain, knobs, parameters, inputs)[1][None]])
+
+
+def coordinate_check(
+    setting: Transformer,
+    widths=WIDTHS,
+    steps: int = 3,
+    learning_rate: float = 0.01,
+    batch: Batch | None = None,
+) -> CoordinateCheck:
+    """Train transformers of several widths for a few steps of Adam, and see how large they become.
+
+    Each array's learning rate is the start's own: with muP, ``learning_rate`` is that of the
+    smallest width, and hidden arrays learn in inverse proportion to their fan_in. Under muP what
+    a layer's units become does not depend on the width; where all learn at one rate, it grows.
+
+    Args:
+      setting: all but the width.
+      widths: two or more.
+      steps: how many, 1 to 100, all on one batch.
+      learning_rate: Adam's, above 0.
+      batch: by default 16 of the handwritten digits.
+
+    Raises:
+      ValueError: fewer than two widths, or a value out of range.
+      TypeError: a setting that is no Transformer.
+
+    Source: Yang, Hu et al. 2022 (arXiv 2203.03466), appendix D.1.
+
+    >>> from initlab.architectures import Transformer
+    >>> narrow = Transformer(blocks=1, start="mup", heads=1)
+    >>> coordinate_check(narrow, widths=(8, 16), steps=1).mean_absolute.shape
+    (2, 2, 3)
+    """
+    if not isinstance(setting, Transformer):
+        raise TypeError(f"coordinate_check takes a Transformer(start='mup'), not {setting!r}")
+    settings = [setting.replace(width=width) for width in sorted(set(widths))]
+    if len(settings) < 2:
+        raise ValueError(f"widths must be two or more, such as 64 and 128, not {widths!r}")
+    steps = whole_number("steps", steps, 1, MAX_STEPS)
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, such as 0.01, not {learning_rate!r}")
+    batch = digits(16) if batch is None else batch
+    sizes = batch.inputs.shape[1], batch.classes
+    base = settings[0].learning_rates(*sizes)
+    found = []
+    for one in settings:
+        rates = jax.tree.map(
+            lambda rate, at_base: np.float32(learning_rate * rate / at_base),
+            one.learning_rates(*sizes),
+            base,
+        )
+        matrices = Weights(*(tuple(part.items()) for part in one.matrices(*sizes)))
+        scales = one.scales(*sizes)
+        scales = scales._replace(layers={name: scale[0] for name, scale in scales.layers.items()})
+        parameters = _draw(matrices, one.blocks, scales, np.uint32(one.seed))
+        chain, knobs = one.chain(*sizes), one.knobs()
+        # no menu here: one activation compiles in a third of the time that all take
+        chosen = chain.activations[knobs["activation"]]
+        chain = dataclasses.replace(chain, activations=(chosen,))
+        knobs |= {"activation": np.int32(0)}
+        found.append(_train(chain, steps, knobs, parameters, rates, batch.inputs, batch.labels))
+    return CoordinateCheck(
+        settings[0],
+        float(learning_rate),
+        np.array([one.width for one in settings]),
+        np.asarray(jax.device_get(found), np.float64),
+    )
