@@ -185,7 +185,6 @@ class Residual(ChainSetting):
 def _starts(setting: Residual) -> Iterator[Residual]:
     plain = setting.replace(gain=1.0, branch_scale=1.0)
     yield plain
-    yield plain.replace(branch_scale=setting.blocks**-0.5, start="plain")
     for changes in (
         {"start": "skipinit"},
         {"start": "skipinit", "initializer": "he_normal"},
