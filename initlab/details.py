@@ -9,7 +9,7 @@ from jax import lax
 
 from initlab.activations import branches
 from initlab.data import Batch
-from initlab.draws import Draws, Scales, draws_for, scales_for
+from initlab.draws import Draws, Scales, draws_for, empty_draws, scales_for
 from initlab.measures import normalized, product
 from initlab.network import affine, biases
 from initlab.setting import AnySetting, Setting
@@ -45,13 +45,31 @@ def _follow(activations, dtype, draws: Draws, scales: Scales, depth, activation,
 
 def follow(setting: Setting, batch: Batch, example: int = 0):
     """Last hidden activations ``[B, n]``, Jacobian ``[features, n]`` and its exponent, as NumPy."""
+    return _run(setting, batch, draws_for(setting, batch.inputs.shape[1], batch.classes), example)
+
+
+@functools.singledispatch
+def compile_details(setting: AnySetting, batch: Batch) -> None:
+    """Compile what these measures take of a setting's width, without drawing its weights.
+
+    Does nothing for a kind of network that has not registered how.
+    """
+
+
+@compile_details.register
+def _compile_dense(setting: Setting, batch: Batch) -> None:
+    empty = empty_draws(batch.inputs.shape[1], setting.width, batch.classes)
+    _run(setting.replace(depth=1), batch, empty, example=0)
+
+
+def _run(setting: Setting, batch: Batch, draws: Draws, example: int):
     features = batch.inputs.shape[1]
     activations, chosen = branches(setting.activation)
     return jax.device_get(
         _follow(
             activations,
             jnp.dtype(setting.dtype),
-            draws_for(setting, features, batch.classes),
+            draws,
             scales_for(setting, features, batch.classes),
             np.int32(setting.depth),
             np.int32(chosen),

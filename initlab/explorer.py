@@ -9,7 +9,7 @@ from initlab.controls import check_range, default_controls, fields_by_control
 from initlab.data import Batch, digits
 from initlab.diagnosis import Diagnosis, diagnose
 from initlab.live import ROW, Live
-from initlab.panels import DEFAULT_PANELS, panels_for
+from initlab.panels import DEFAULT_PANELS, PANELS, panels_for
 from initlab.plots import DPI, Picture
 from initlab.setting import AnySetting, Setting, whole_number
 from initlab.signals import Signals, probe
@@ -31,6 +31,7 @@ class Explorer(Live):
         self._start, self._largest = setting, largest
         self._theme = theme
         self._many = False  # while many controls are moved at once
+        self._prepares = False  # for other widths, once it is shown
         self._signals = self._prediction = self._diagnosis = self._pinned = None
         self._pictures = {}  # dpi -> Picture
         self.controls = control_widgets.make(setting, largest, panels)
@@ -134,6 +135,8 @@ class Explorer(Live):
         self._pictures.clear()
         self._fit_image()
         self.update()
+        if self._prepares:
+            self._prepare_when_idle()
 
     def _on_choose(self, change) -> None:
         self.controls["panels"].layout.display = "" if change["new"] else "none"
@@ -183,13 +186,16 @@ class Explorer(Live):
         return preparation.first_frame(self.setting, self.batch)
 
     def _prepare_when_idle(self) -> None:
+        self._prepares = True
         setting = self.setting
         others = [
             setting.replace(**{name: value})
             for name in setting.compiled
             for value in control_widgets.positions(self.controls[name])
         ]
-        preparation.prepare_when_idle(setting, self.batch, others)
+        chosen = [PANELS[name] for name in self.controls["panels"].value]
+        details = any(getattr(panel, "measure", None) for panel in chosen)
+        preparation.prepare_when_idle(setting, self.batch, others, details)
 
     def close(self) -> None:
         """Close every widget of it."""

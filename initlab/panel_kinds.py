@@ -242,10 +242,11 @@ class SpectrumPanel:
     title: str
     unit: str
     limits: tuple[float, float]
+    measure: Callable = details.jacobian_singular_values
 
     def serves(self, kind: type[AnySetting]) -> bool:
         """Whether there is a way to measure it."""
-        return can_measure(details.jacobian_singular_values, kind)
+        return can_measure(self.measure, kind)
 
     def build(self, axes, theme: Theme, layers: int, axis: str) -> "_Spectrum":
         """Draw the axes."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from initlab.activations import ACTIVATIONS, branches
 from initlab.data import Batch
+from initlab.details import compile_details
 from initlab.draws import compile_draws
 from initlab.initializers import INITIALIZERS
 from initlab.network import compile_pass
@@ -22,11 +23,19 @@ def prepare(setting: AnySetting, batch: Batch) -> None:
         task()
 
 
-def prepare_when_idle(setting: AnySetting, batch: Batch, others: Iterable[AnySetting]) -> None:
-    """The same while the reader's hands are still; then the programs of some other settings."""
+def prepare_when_idle(
+    setting: AnySetting, batch: Batch, others: Iterable[AnySetting], details: bool
+) -> None:
+    """The same while the reader's hands are still; then the programs of some other settings.
+
+    ``details`` says whether what is measured on demand only is asked for, too.
+    """
     tasks = _all_of(setting, batch)
     for other in others:
         tasks += [*drawing(other, batch), *_measuring(other, batch)]
+        if details:
+            key = "details", program(other, batch)
+            tasks.append((key, functools.partial(compile_details, other, batch)))
     for key, task in tasks:
         WARMER.add(key, task)
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import initlab
-from initlab import live, network, preparation
+from initlab import details, live, network, preparation
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.controls import GAINS, fields_by_control
 from initlab.data import gaussian
 from initlab.initializers import INITIALIZERS
-from initlab.panels import PANELS
+from initlab.panels import panels_for
 
 
 @pytest.fixture
@@ -115,8 +115,9 @@ def test_the_copied_line_makes_this_very_picture(explorer):
 
 
 def test_every_panel_can_be_chosen_and_the_last_one_cannot_be_taken_away(explorer):
-    explorer.controls["panels"].value = tuple(PANELS)
-    assert len(explorer.figure.axes) >= len(PANELS)
+    panels = tuple(panels_for(initlab.Setting))
+    explorer.controls["panels"].value = panels
+    assert len(explorer.figure.axes) >= len(panels)
     explorer.controls["panels"].value = ("histogram",)
     explorer.controls["panels"].value = ()
     assert explorer.controls["panels"].value == ("histogram",)
@@ -198,6 +199,27 @@ def test_moving_makes_no_new_widgets_figures_or_programs(explorer):
         )
     assert network._measure._cache_size() == programs
     assert len(_live_widgets()) == widgets
+
+
+def test_no_width_waits_for_the_programs_of_panels_that_are_measured_on_demand(
+    explorer, monkeypatch
+):
+    tasks = {}
+    monkeypatch.setattr(preparation.WARMER, "add", tasks.setdefault)
+    explorer.controls["panels"].value = ("variance", "singular_values")
+    assert not tasks  # it is not shown yet
+    explorer._prepare_when_idle()
+    explorer.controls["panels"].value = ("variance", "gradient")
+    known = set(tasks)
+    widths = [key[1][0] for key in known if key[0] == "details"]
+    assert sorted(widths) == list(explorer.controls["width"].options)
+    explorer.controls["panels"].value = ("correlation",)
+    assert set(tasks) == known
+
+    tasks["details", preparation.program(explorer.setting.replace(width=16), explorer.batch)]()
+    programs = details._follow._cache_size()
+    explorer.controls["width"].value = 16
+    assert details._follow._cache_size() == programs
 
 
 def _live_widgets():
