@@ -89,7 +89,7 @@ def plot_curves(
     axes = figure.add_subplot()
     for (name, values), color, line in zip(curves.items(), colors, lines, strict=False):
         axes.plot(steps, values, color=color, linestyle=line, linewidth=2, label=name)
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 4, 5, 8, 10], integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10], integer=True))
     if logarithmic:
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())
