@@ -146,3 +146,19 @@ def test_the_same_seed_gives_the_same_batch(make, kept):
     kept.cache_clear()  # or the very same object would be compared with itself
     np.testing.assert_array_equal(make(64, seed=3).inputs, first)
     assert not np.array_equal(make(64, seed=4).inputs, first)
+
+
+def test_recall_shows_symbols_and_asks_for_the_first():
+    batch = data.recall(500, shown=3)
+    rows = batch.inputs.reshape(500, 3, 8)
+    np.testing.assert_array_equal((rows > 0).sum(axis=2), 1)
+    np.testing.assert_array_equal(rows[:, 0].argmax(axis=1), batch.labels)
+    assert set(batch.labels) == set(range(8)) and batch.classes == 8
+    assert (batch.inputs**2).mean() == pytest.approx(1, rel=1e-6)
+    assert not np.array_equal(batch.labels, data.recall(500, shown=3, seed=1).labels)
+
+
+@pytest.mark.parametrize(("field", "value"), [("size", 0), ("shown", 0), ("shown", 2.5)])
+def test_recall_needs_an_example_and_a_symbol(field, value):
+    with pytest.raises(ValueError, match=f"{field} must be a whole number from 1 to"):
+        data.recall(**{field: value})

@@ -139,11 +139,11 @@ def _recurrent(setting: Recurrent) -> Iterator[Recurrent]:
     orthogonal = setting.replace(gain=1.0, recurrent_initializer="orthogonal")
     if setting.cell == "simple":
         yield orthogonal
+        yield setting.replace(gain=1.0, recurrent_initializer="identity")
         # a backward step multiplies by the mean square of the slope, which is half for relu
         yield orthogonal.replace(
             gain=round(ACTIVATIONS[setting.activation].slope_second_moment ** -0.5, 4)
         )
-        yield setting.replace(gain=1.0, recurrent_initializer="identity")
     else:
         # ln(steps): a gate that forgets about as slowly as the sequence is long
         for bias in (1.0, 2.0, min(round(math.log(setting.steps), 1), MAX_FORGET_BIAS)):
