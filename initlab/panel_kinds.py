@@ -174,8 +174,10 @@ class _Theory:
 
 
 def _remark(axes, theme: Theme):
-    text = axes.text(0.98, 0.97, "", transform=axes.transAxes, ha="right", va="top", fontsize=9)
-    text.set(color=theme.ink, in_layout=False)
+    # under the marks of what leaves the axes, and over curves: both come to where it stands
+    text = axes.text(0.98, 0.93, "", transform=axes.transAxes, ha="right", va="top", fontsize=9)
+    text.set(color=theme.ink, in_layout=False, zorder=5)
+    text.set_bbox({"facecolor": theme.paper, "edgecolor": "none", "alpha": 0.85, "pad": 1})
     return text
 
 

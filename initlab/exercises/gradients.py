@@ -208,6 +208,11 @@ OVERFLOW_DEPTH = Exercise(
             "You took an input of size 1; its size is given. It sets how much room there is.",
         ),
         Mistake(
+            lambda factor, size: int(_steps(factor, 1.0)),
+            "You took an input of size 1; its size is given. And: that is the last layer that is"
+            " still finite. Asked for is the first that is not.",
+        ),
+        Mistake(
             lambda factor, size: int(_steps(factor, size) / 2) + 1,
             "That is where the squares overflow: at half of the depth, since the factor is"
             " squared too. Asked for are the values themselves.",
