@@ -16,6 +16,8 @@ from initlab.diagnosis import diagnose as diagnose
 from initlab.draws import weights as weights
 from initlab.explorer import Explorer as Explorer
 from initlab.explorer import explore as explore
+from initlab.features import feature_maps as feature_maps
+from initlab.features import plot_features as plot_features
 from initlab.figures import plot_curves as plot_curves
 from initlab.figures import plot_neurons as plot_neurons
 from initlab.history import History as History

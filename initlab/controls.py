@@ -5,7 +5,14 @@ import dataclasses
 import ipywidgets
 
 from initlab.panels import panels_for
-from initlab.setting import AnySetting, bounded_number, entry_of, one_of, whole_number
+from initlab.setting import (
+    AnySetting,
+    bounded_number,
+    entry_of,
+    one_of,
+    one_of_numbers,
+    whole_number,
+)
 
 WIDTHS = (16, 32, 64, 128, 256, 512)
 _DECADE = (
@@ -45,7 +52,7 @@ def fields_by_control(kind: type[AnySetting]) -> dict[str, dataclasses.Field]:
     >>> " ".join(fields_by_control(Setting))
     'depth width gain bias activation initializer seed dtype'
     """
-    places = {whole_number: 0, bounded_number: 0, entry_of: 1}
+    places = {whole_number: 0, one_of_numbers: 0, bounded_number: 0, entry_of: 1}
     last = {"seed": 2, "dtype": 3}
 
     def place(field) -> int:
@@ -99,6 +106,8 @@ def _widget(field: dataclasses.Field, setting: AnySetting, largest: int) -> ipyw
         return ipywidgets.BoundedIntText(value, *allowed, layout=ipywidgets.Layout(width="190px"))
     if check in (entry_of, one_of):
         return ipywidgets.Dropdown(options=list(allowed[0]), value=value, **_WIDE)
+    if check is one_of_numbers:
+        return ipywidgets.SelectionSlider(options=list(allowed[0]), value=value, **_WIDE)
     if field.name == "width":
         return ipywidgets.SelectionSlider(options=_widths(setting), value=value, **_WIDE)
     if shown is not None:

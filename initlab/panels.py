@@ -103,6 +103,17 @@ PANELS = {
         plain_ticks=True,
         legend="upper left",
     ),
+    "attention": LayerPanel(
+        "Attention: entropy and logits",
+        "nats; standard deviation",
+        (1e-3, 1e3),
+        _powers(-3, -2, -1, 0, 1, 2, 3),
+        (
+            Series("entropy", "attention_entropy", "green"),
+            Series("logits", "attention_logit_std", "red", "--"),
+        ),
+        legend="upper left",
+    ),
     "histogram": ImagePanel(
         "Activations, layer by layer",
         "activation",

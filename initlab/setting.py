@@ -54,6 +54,17 @@ def one_of(name: str, value, options) -> str:
     return value
 
 
+def one_of_numbers(name: str, value, options: tuple[int, ...]) -> int:
+    """``value`` as an int. TypeError if no number, ValueError if none of the whole numbers."""
+    allowed = f"{name} must be one of {', '.join(map(str, options))}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{allowed}, not {value!r}")
+    if value not in options:
+        hint = min(options, key=lambda option: abs(option - value))
+        raise ValueError(f"{allowed}, not {value!r}; the nearest is {hint}")
+    return int(value)
+
+
 def entry_of(name: str, value, catalogue: Catalogue) -> str:
     """The catalogue's own name for ``value``, a name or a synonym; its errors if there is none."""
     return catalogue.canonical(value)
@@ -62,10 +73,10 @@ def entry_of(name: str, value, catalogue: Catalogue) -> str:
 def choice(default, check, *allowed, shown: tuple[float, float, float] | None = None):
     """A dataclass field of a setting: its default, and ``check(name, value, *allowed)``.
 
-    The check is one of :func:`whole_number`, :func:`bounded_number`, :func:`one_of` and
-    :func:`entry_of`, or one like them; from it an explorer also knows what control to show. A
-    number's slider is one of ratios, from 1/100 to 100, unless ``shown`` gives its lowest
-    position, its highest, and its step.
+    The check is one of :func:`whole_number`, :func:`bounded_number`, :func:`one_of`,
+    :func:`one_of_numbers` and :func:`entry_of`, or one like them; from it an explorer also knows
+    what control to show. A number's slider is one of ratios, from 1/100 to 100, unless ``shown``
+    gives its lowest position, its highest, and its step.
     """
     metadata = {"check": check, "allowed": allowed, "shown": shown}
     return dataclasses.field(default=default, metadata=metadata)

@@ -122,8 +122,8 @@ def test_delta_orthogonal_needs_as_many_outputs_as_inputs():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"kernel": 4}, "odd.* not 4; the nearest are 3 and 5"),
-        ({"kernel": 9}, "from 1 to 7, not 9; the nearest is 7"),
+        ({"kernel": 4}, "kernel must be one of 1, 3, 5, 7, not 4; the nearest is 3"),
+        ({"kernel": 9}, "not 9; the nearest is 7"),
         ({"depth": 65}, "from 1 to 64, not 65"),
         ({"width": 0}, "from 1 to 128, not 0"),
         ({"padding": "zeros"}, "unknown padding 'zeros'.*'zero'"),

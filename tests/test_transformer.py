@@ -177,8 +177,9 @@ def test_nothing_compiles_but_for_width_and_heads():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"heads": 5}, "heads must divide the width, 64.*1, 2, 4, 8, 16, not 5; the nearest is 4"),
-        ({"heads": 0}, "from 1 to 16, not 0; the nearest is 1"),
+        ({"heads": 5}, "heads must be one of 1, 2, 4, 8, 16, not 5; the nearest is 4"),
+        ({"width": 20, "heads": 8}, "divide the width, 20.*: 1, 2, 4, not 8; the nearest is 4"),
+        ({"heads": 0}, "not 0; the nearest is 1"),
         ({"blocks": 33}, "from 1 to 32, not 33; the nearest is 32"),
         ({"width": 1, "heads": 1}, "over one unit.*the nearest is 2"),
         ({"normalization": "before"}, "unknown normalization 'before'"),

@@ -29,11 +29,13 @@ from initlab.setting import (
     choice,
     entry_of,
     one_of,
+    one_of_numbers,
     whole_number,
 )
 
 MAX_LAYERS = 64
 MAX_CHANNELS = 128
+KERNELS = (1, 3, 5, 7)  # odd, so that each has a centre
 PADDINGS = ("zero", "circular")
 
 #: draws of one matrix that stand at a kernel's central tap, all other taps being 0; the entries of
@@ -140,7 +142,7 @@ class Convolutional(ChainSetting):
 
     depth: int = choice(32, whole_number, 1, MAX_LAYERS)
     width: int = choice(16, whole_number, 1, MAX_CHANNELS)
-    kernel: int = choice(3, whole_number, 1, 7, shown=(1, 7, 2))
+    kernel: int = choice(3, one_of_numbers, KERNELS)
     padding: str = choice("zero", one_of, PADDINGS)
     activation: str = choice("relu", entry_of, ACTIVATIONS)
     initializer: str = choice("he_normal", entry_of, INITIALIZERS)
@@ -150,14 +152,6 @@ class Convolutional(ChainSetting):
     max_depth: ClassVar[int] = MAX_LAYERS
     examples: ClassVar[int] = 32
     compiled: ClassVar[tuple[str, ...]] = ("width", "kernel")
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.kernel % 2 == 0:
-            raise ValueError(
-                "kernel must be odd, so that it has a centre: 1, 3, 5 or 7, not"
-                f" {self.kernel}; the nearest are {self.kernel - 1} and {self.kernel + 1}"
-            )
 
     def side(self, features: int) -> int:
         """The side of the images. ValueError if they are no square, or smaller than the kernel."""

@@ -34,11 +34,13 @@ from initlab.setting import (
     choice,
     entry_of,
     one_of,
+    one_of_numbers,
     whole_number,
 )
 
 MAX_BLOCKS = 32
 MAX_UNITS = 1024
+HEADS = (1, 2, 4, 8, 16)
 PLACEMENTS = ("pre", "post", "none")
 
 
@@ -104,7 +106,7 @@ class Transformer(ChainSetting):
     Args:
       blocks: attention and a feedforward part each, 1 to 32. The depth is one more.
       width: units of the stream, 1 to 1024; feedforward parts have four times as many.
-      heads: of attention, 1 to 16; they divide the width.
+      heads: of attention, 1, 2, 4, 8 or 16; they divide the width.
       normalization: layer normalization "pre", before each part and the readout; "post", after
         each sum; or "none".
       activation: a name in the catalogue of activations.
@@ -127,7 +129,7 @@ class Transformer(ChainSetting):
 
     blocks: int = choice(12, whole_number, 1, MAX_BLOCKS)
     width: int = choice(64, whole_number, 1, MAX_UNITS)
-    heads: int = choice(4, whole_number, 1, 16)
+    heads: int = choice(4, one_of_numbers, HEADS)
     normalization: str = choice("pre", one_of, PLACEMENTS)
     activation: str = choice("gelu", entry_of, ACTIVATIONS)
     start: str = choice("gpt2", entry_of, STARTS)
@@ -144,7 +146,7 @@ class Transformer(ChainSetting):
     def __post_init__(self):
         super().__post_init__()
         if self.width % self.heads:
-            fitting = [heads for heads in range(1, 17) if self.width % heads == 0]
+            fitting = [heads for heads in HEADS if self.width % heads == 0]
             nearest = min(fitting, key=lambda heads: abs(heads - self.heads))
             raise ValueError(
                 f"heads must divide the width, {self.width}, so that each has as many units:"
