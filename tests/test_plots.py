@@ -48,14 +48,29 @@ def test_a_blitted_frame_is_the_picture_that_a_full_drawing_gives(signals):
     assert different < 0.002
 
 
+DENSE, SMALL = initlab.Setting(depth=30, width=16), {"width": 16}
+#: three networks of each kind, which differ in all that any panel draws
+THREE = [
+    [DENSE, DENSE.replace(gain=0.1), DENSE.replace(gain=40.0, activation="relu")],
+    [
+        initlab.Recurrent(30, 16, "lstm"),
+        initlab.Recurrent(30, 16, "lstm", forget_bias=3.0, gain=0.5),
+        initlab.Recurrent(30, 16, "gru", forget_bias=0.0, gain=2.0),
+    ],
+    [initlab.Transformer(blocks=4, gain=gain, **SMALL) for gain in (0.3, 1.0, 3.0)],
+    [initlab.Convolutional(depth=4, gain=gain, **SMALL) for gain in (0.3, 1.0, 3.0)],
+]
+
+
 @pytest.mark.parametrize("panel", PANELS)
 def test_axes_do_not_move(panel):
+    three = next(three for three in THREE if PANELS[panel].serves(type(three[0])))
     picture = Picture((panel,), layers=30)
     limits = [(axes.get_xlim(), axes.get_ylim()) for axes in picture.figure.axes]
     frames = set()
-    for changes in ({}, {"gain": 0.1}, {"gain": 40.0, "activation": "relu"}):
-        shown = initlab.probe(initlab.Setting(depth=30, width=16).replace(**changes))
-        picture.update(shown, initlab.predict(shown.setting))
+    for setting in three:
+        shown = initlab.probe(setting)
+        picture.update(shown, initlab.predict(setting))
         frames.add(picture.png())
         assert [(axes.get_xlim(), axes.get_ylim()) for axes in picture.figure.axes] == limits
     assert len(frames) == 3
