@@ -19,6 +19,12 @@ NETWORKS = (  # name, setting, target in ms for the median of a frame
     ("RNN, 256 steps, width 128", initlab.Recurrent(steps=256), 60),
     ("LSTM, 256 steps, width 128", initlab.Recurrent(steps=256, cell="lstm"), None),
     ("GRU, 256 steps, width 128", initlab.Recurrent(steps=256, cell="gru"), None),
+    ("residual, 128 blocks, width 128", initlab.Residual(blocks=128, start="skipinit"), 60),
+    (
+        "residual, 128 blocks, width 128, layer normalization",
+        initlab.Residual(blocks=128, normalization="layer"),
+        60,
+    ),
     ("convolutional, 32 layers of 16 channels", initlab.Convolutional(), 120),
     ("transformer, 12 blocks, width 64", initlab.Transformer(), 150),
 )

@@ -5,6 +5,7 @@ wrong answers worth a word; the tests run them all.
 """
 
 from initlab.catalogue import Catalogue
+from initlab.exercises.blocks import FIXUP_SCALE, RESIDUAL_GROWTH
 from initlab.exercises.gradients import BACKWARD, GRADIENT_RATIO, OVERFLOW_DEPTH
 from initlab.exercises.memory import FORGET_BIAS
 from initlab.exercises.moments import CRITICAL_GAIN, VARIANCE_MAP
@@ -22,5 +23,7 @@ for _exercise in (
     CRITICAL_GAIN,
     OVERFLOW_DEPTH,
     FORGET_BIAS,
+    RESIDUAL_GROWTH,
+    FIXUP_SCALE,
 ):
     EXERCISES.add(_exercise)
