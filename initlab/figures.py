@@ -103,7 +103,9 @@ def plot_curves(
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.tight_layout()
     ends = ", ".join(f"{name} from {v[0]:.3g} to {v[-1]:.3g}" for name, v in curves.items())
-    figure.alternative_text = f"{label} over {steps[-1]} {unit}s: {ends}."
+    first, last = steps[0], steps[-1]
+    span = f"over {last} {unit}s" if first == 0 else f"for {unit} {first} to {last}"
+    figure.alternative_text = f"{label} {span}: {ends}."
     return figure
 
 

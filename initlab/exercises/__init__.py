@@ -7,6 +7,7 @@ wrong answers worth a word; the tests run them all.
 from initlab.catalogue import Catalogue
 from initlab.exercises.blocks import FIXUP_SCALE, RESIDUAL_GROWTH
 from initlab.exercises.gradients import BACKWARD, GRADIENT_RATIO, OVERFLOW_DEPTH
+from initlab.exercises.kernels import KERNEL_SCALE
 from initlab.exercises.memory import FORGET_BIAS
 from initlab.exercises.moments import CRITICAL_GAIN, VARIANCE_MAP
 from initlab.exercises.scales import GLOROT_SCALE, HE_SCALE
@@ -22,6 +23,7 @@ for _exercise in (
     BACKWARD,
     CRITICAL_GAIN,
     OVERFLOW_DEPTH,
+    KERNEL_SCALE,
     FORGET_BIAS,
     RESIDUAL_GROWTH,
     FIXUP_SCALE,
