@@ -137,6 +137,7 @@ class _Curve:
             (self._under, values < low, low),
         ):
             where = layers[beyond][:: self._stride]
+            marks.set_visible(len(where) > 0)  # what has no points takes as long to draw
             marks.set_data(where, np.full(len(where), edge))
 
 
