@@ -202,6 +202,7 @@ def probe(setting: AnySetting, batch: Batch | None = None, weights=None) -> Sign
     return _signals_of(setting, batch, measure(setting, batch, weights))
 
 
+@np.errstate(over="ignore")  # a gradient may pass even float64: it is inf then
 def _signals_of(setting: AnySetting, batch: Batch, out: dict) -> Signals:
     """Signals made of what :func:`initlab.network.measure` returned."""
     depth = setting.depth
