@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from initlab.failures import Failure, find_failures, gradient_ratio
+from initlab.failures import Failure, find_failures, gradient_ratio, readout_learns_first
 from initlab.remedy import Remedy, find_remedy
 from initlab.signals import Signals
 
@@ -35,7 +35,9 @@ class Diagnosis:
 def _summary(signals: Signals) -> str:
     width, fewest = signals.setting.width, int(signals.distinct_neurons.min())
     facts = []
-    if signals.depth > 1:
+    if readout_learns_first(signals):
+        facts.append("the readout is zero and learns first")
+    elif signals.depth > 1:
         facts.append(f"gradient ratio {gradient_ratio(signals):.2g} between first and last layer")
     if width > 1:
         many = f"all {width}" if fewest == width else f"at least {fewest} of {width}"

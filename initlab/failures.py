@@ -159,8 +159,19 @@ def gradient_ratio(signals: Signals) -> float:
         return float(first / last) if last > 0 else float("nan")
 
 
+def readout_learns_first(signals: Signals) -> bool:
+    """Whether no gradient passes because the readout, and it alone, is zero, but will not stay so.
+
+    That is good practice (Zhang, Dauphin & Ma 2019; Yang et al. 2022): after one step it passes.
+    """
+    *hidden, readout = signals.weight_norm
+    return bool(readout == 0 and min(hidden) > 0 and signals.weight_gradient_norm[-1] > 0)
+
+
 def _vanishing(signals: Signals) -> Failure | None:
     mode, gradient, depth = "vanishing gradients", signals.gradient_second_moment, signals.depth
+    if readout_learns_first(signals):
+        return None
     if gradient[-1] == 0:
         where = "from the readout down"
         return Failure(mode, depth, "no gradient reaches a hidden layer", where)

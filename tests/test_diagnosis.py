@@ -7,8 +7,10 @@ import random
 import re
 
 import numpy as np
+import optax
 import pytest
 
+import initlab
 from initlab import Batch, Diagnosis, Setting, data, diagnose, probe
 from initlab.activations import ACTIVATIONS
 from initlab.failures import Failure
@@ -328,3 +330,20 @@ def test_fewer_failures_are_proposed_though_some_are_left():
     remedy = diagnose(probe(Setting(3, 32, "tanh", "constant"), one_class)).remedy
     assert "distinct neurons 32 instead of 1, gradient ratio none instead of none" in str(remedy)
     assert str(remedy).endswith("; still vanishing gradients")
+
+
+def test_a_zero_readout_alone_is_no_failure():
+    """Fixup's and muP's: one step later the gradient passes, as training shows."""
+    fixup = initlab.Residual(blocks=8, width=16, start="fixup")
+    diagnosis = diagnose(probe(fixup))
+    assert diagnosis.healthy
+    assert "the readout is zero and learns first" in str(diagnosis)
+    trained = initlab.train(fixup, steps=1, optimizer=optax.sgd(0.1))
+    assert (trained.gradient_second_moment[0, 0] == 0).all()
+    assert (trained.gradient_second_moment[0, 1] > 0).all()
+
+
+def test_zeros_everywhere_still_fail_though_the_readout_learns():
+    zeros = probe(Setting(depth=3, width=16, activation="sigmoid", initializer="zeros"))
+    assert zeros.weight_gradient_norm[-1] > 0
+    assert "vanishing gradients" in [failure.mode for failure in diagnose(zeros).failures]
