@@ -18,7 +18,6 @@ LONGEST_CELL = 12  # lines
 MEDIAN_CELL = 5
 LARGEST_FILE = 300_000  # bytes
 FEWEST_CHECKED = 8  # cells whose output nbval compares
-FEWEST_CHECKED_IN_OVERTURE = 4
 FEWEST_SLIDES = 5  # that begin with a heading
 SLIDE_TYPES = {"slide", "subslide", "fragment", "notes", "skip", "-"}
 
@@ -93,10 +92,9 @@ def test_every_picture_has_words(notebook):
                 assert len(output.metadata["image/png"]["alt"]) > 40, cell.source
 
 
-def test_results_are_compared(path, notebook):
+def test_results_are_compared(notebook):
     checked = tagged(notebook, "nbval-check-output")
-    least = FEWEST_CHECKED_IN_OVERTURE if path.name == OVERTURE else FEWEST_CHECKED
-    assert len(checked) >= least
+    assert len(checked) >= FEWEST_CHECKED
     assert all(cell.outputs for cell in checked)
 
 
