@@ -94,7 +94,7 @@ def make(setting: AnySetting, largest: int, panels) -> dict[str, ipywidgets.Widg
     }
     for name, widget in widgets.items():
         widget.description = name
-        if len(name) > 12:  # longer than the room that a label has by itself
+        if len(name) > 11:  # longer than the room that a label has by itself
             widget.style.description_width = "initial"
     return widgets
 
