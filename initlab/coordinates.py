@@ -9,11 +9,10 @@ import numpy as np
 import optax
 from jax import lax
 
-from initlab.architectures.chain import Chain
-from initlab.architectures.draws import Weights
+from initlab.architectures.chain import Chain, observed_answer
+from initlab.architectures.draws import Weights, key_of
 from initlab.architectures.transformer import Transformer
 from initlab.data import Batch, digits
-from initlab.measures import product
 from initlab.setting import whole_number
 
 WIDTHS = (64, 128, 256, 512, 1024)
@@ -41,9 +40,8 @@ class CoordinateCheck:
         return np.tensordot(x, y, axes=(0, 0)) / (x @ x)
 
     def __str__(self):
-        *layers, readout = [f"layer {index + 1}" for index in range(self.mean_absolute.shape[2])]
-        readout = "logits"
-        lines = ["width" + "".join(f"{name:>10}" for name in (*layers, readout))]
+        layers = [f"layer {index}" for index in range(1, self.mean_absolute.shape[2])]
+        lines = ["width" + "".join(f"{name:>10}" for name in (*layers, "logits"))]
         rows = zip(self.widths, self.mean_absolute[:, -1], strict=True)
         lines += [f"{width:5d}" + "".join(f"{x:10.3g}" for x in row) for width, row in rows]
         return "\n".join([*lines, "power" + "".join(f"{x:10.2f}" for x in self.growth[-1])])
@@ -56,26 +54,22 @@ def _draw(matrices: Weights, layers: int, scales: Weights, seed) -> Weights:
     for place, (arrays, own) in enumerate(zip(matrices, scales, strict=True)):
         part = {}
         for position, (name, matrix) in enumerate(arrays):
-            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), place), position)
+            key = key_of(seed, place, position)
             shape = (layers, *matrix.shape) if place == 1 else matrix.shape
             part[name] = own[name] * jax.random.normal(key, shape)
         parts.append(part)
     return Weights(*parts)
 
 
+def _size(x):
+    return jnp.mean(jnp.abs(x))
+
+
 def _pass(chain: Chain, knobs, parameters: Weights, inputs):
     """Logits, and the mean of |x| of each layer and of the logits."""
-
-    def step(state, weights):
-        state = chain.step(weights, knobs, inputs, 0, state)
-        return state, jnp.mean(jnp.abs(state))
-
-    state = chain.first(parameters.first, knobs, inputs)
-    last, sizes = lax.scan(step, state, parameters.layers)
-    read = chain.summary(knobs, chain.activation(knobs, last))
-    logits = product(read, parameters.readout["weight"])
-    ends = jnp.mean(jnp.abs(state)), jnp.mean(jnp.abs(logits))
-    return logits, jnp.concatenate([ends[0][None], sizes, ends[1][None]])
+    depth = 1 + len(parameters.layers["inner"])
+    logits, first, others = observed_answer(chain, knobs, depth, parameters, inputs, _size)
+    return logits, jnp.concatenate([first[None], others, _size(logits)[None]])
 
 
 @functools.partial(jax.jit, static_argnames=("chain", "steps"))

@@ -71,6 +71,29 @@ def moments(x):
     return variance, variance + center**2
 
 
+def of_activation(a, by_unit=lambda a: a):
+    """What is measured of any layer's activation in float32, the input's included.
+
+    Args:
+      a: ``[examples, …]``.
+      by_unit: how it is read as ``[rows, units]``.
+
+    Returns:
+      ``(rows, measures)``: the normalized activation by unit, and a dict.
+    """
+    scaled, exponent, finite = normalized(a)
+    rows = by_unit(scaled)
+    variance, second_moment = moments(rows)
+    return rows, {
+        "finite": finite,
+        "activation_exponent": exponent,
+        "activation_variance": variance,
+        "activation_second_moment": second_moment,
+        "activation_histogram": histogram(a),
+        "input_similarity": input_similarity(scaled.reshape(len(scaled), -1)),
+    }
+
+
 def histogram(x):
     """Counts ``[61]`` between ``HISTOGRAM_EDGES``; the outermost bins also hold all beyond."""
     bins = len(HISTOGRAM_EDGES) - 1

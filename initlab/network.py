@@ -165,18 +165,8 @@ def transposed(dtype, x, weight, scale):
 
 
 def _layer_measures(a):
-    """What is measured of any layer's activations, the input's included."""
-    a = a.astype(jnp.float32)
-    scaled, exponent, finite = normalized(a)
-    variance, second_moment = measures.moments(scaled)
-    return {
-        "finite": finite,
-        "activation_exponent": exponent,
-        "activation_variance": variance,
-        "activation_second_moment": second_moment,
-        "activation_histogram": measures.histogram(a),
-        "input_similarity": measures.input_similarity(scaled),
-    }
+    _, found = measures.of_activation(a.astype(jnp.float32))
+    return found
 
 
 _INTEGERS = (

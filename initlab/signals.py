@@ -199,11 +199,11 @@ def probe(setting: AnySetting, batch: Batch | None = None, weights=None) -> Sign
     if weights is not None:
         sizes = batch.inputs.shape[1], batch.classes
         weights = checked_weights("weights", setting, weights, *sizes)
-    return _signals_of(setting, batch, measure(setting, batch, weights))
+    return signals_of(setting, batch, measure(setting, batch, weights))
 
 
 @np.errstate(over="ignore")  # a gradient may pass even float64: it is inf then
-def _signals_of(setting: AnySetting, batch: Batch, out: dict) -> Signals:
+def signals_of(setting: AnySetting, batch: Batch, out: dict) -> Signals:
     """Signals made of what :func:`initlab.network.measure` returned."""
     depth = setting.depth
     everywhere, hidden = slice(0, depth + 1), slice(1, depth + 1)

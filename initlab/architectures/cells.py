@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from initlab.architectures.chain import Chain
-from initlab.measures import product
+from initlab.measures import mean, product
 
 FEATURES_A_STEP = 8  # a row of an image of 8 x 8 pixels
 
@@ -144,7 +144,7 @@ class LSTM(Cell):
         x, memory = self.made_of(knobs, inputs, layer, before)
         (gate,) = self.preactivations(weights, x, memory[:, : self.units], (self.keeper,))
         flat = self.flatness(knobs, state[:, self.units :])  # of phi(c), which h is made of
-        return flat | {"forget_gate": jnp.mean(jax.nn.sigmoid(gate))}
+        return flat | {"forget_gate": mean(jax.nn.sigmoid(gate))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +176,7 @@ class GRU(Cell):
         u, candidate = self._gate_and_candidate(
             weights, *self.made_of(knobs, inputs, layer, before)
         )
-        return self.flatness(knobs, candidate) | {"forget_gate": jnp.mean(u)}
+        return self.flatness(knobs, candidate) | {"forget_gate": mean(u)}
 
 
 CELLS = {"simple": Simple, "lstm": LSTM, "gru": GRU}

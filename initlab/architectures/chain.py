@@ -180,14 +180,21 @@ def logits(setting: ChainSetting, parameters: Weights, inputs):
 
 def answer(chain: Chain, knobs: dict, depth: int, parameters: Weights, inputs):
     """What a chain of so many layers answers: ``[B, K]``."""
+    return observed_answer(chain, knobs, depth, parameters, inputs, lambda state: None)[0]
+
+
+def observed_answer(chain: Chain, knobs: dict, depth: int, parameters: Weights, inputs, observe):
+    """Logits ``[B, K]``, ``observe(state)`` of layer 1, and the same of the others, stacked."""
 
     def step(state, place):
         layer, weights_here = place
         here = parameters.layers if chain.shared else weights_here
-        return chain.step(here, knobs, inputs, layer, state), None
+        state = chain.step(here, knobs, inputs, layer, state)
+        return state, observe(state)
 
-    state = chain.first(parameters.layers if chain.shared else parameters.first, knobs, inputs)
+    first = chain.first(parameters.layers if chain.shared else parameters.first, knobs, inputs)
     stack = None if chain.shared else parameters.layers
-    state, _ = lax.scan(step, state, (jnp.arange(1, depth), stack))
-    read = chain.summary(knobs, chain.activation(knobs, state))
-    return product(read, parameters.readout["weight"]) + parameters.readout.get("bias", 0.0)
+    last, others = lax.scan(step, first, (jnp.arange(1, depth), stack))
+    read = chain.summary(knobs, chain.activation(knobs, last))
+    logits = product(read, parameters.readout["weight"]) + parameters.readout.get("bias", 0.0)
+    return logits, observe(first), others

@@ -16,9 +16,8 @@ from initlab.activations import ACTIVATIONS
 from initlab.architectures.convolutional import Convolutional
 from initlab.data import Batch
 from initlab.initializers import INITIALIZERS
-from initlab.setting import AnySetting
 from initlab.theory.kernels import FAR, kernels
-from initlab.theory.prediction import Prediction, table_of, theory_of
+from initlab.theory.prediction import Prediction, silent, table_of, theory_of
 from initlab.theory.readout import softmax_gradient
 
 
@@ -28,9 +27,9 @@ def _convolutional(setting: Convolutional, batch: Batch) -> Prediction:
         INITIALIZERS[setting.initializer],
         kernels(ACTIVATIONS[setting.activation]),
     )
-    silent = theory_of.dispatch(AnySetting)(setting, batch)
+    nothing = silent(setting)
     if initializer.ensemble == "patterned" or not kernel.proper:
-        return silent
+        return nothing
     table, side = table_of(kernel), setting.side(batch.inputs.shape[1])
     fans = setting.fans(batch.inputs.shape[1], batch.classes)
     variances = [_variance(setting, fan) for fan in fans]  # of a weight that is not always 0
@@ -67,7 +66,7 @@ def _convolutional(setting: Convolutional, batch: Batch) -> Prediction:
         reach[-1] = variances[-1] * fans[-1].fan_in
         slope = np.exp(np.interp(np.log(mean_q), table.t, table.log_slope))
     return dataclasses.replace(
-        silent,
+        nothing,
         activation_second_moment=second_moment,
         activation_variance=np.append(images.var(), second_moment[1:] - np.square(means)),
         preactivation_second_moment=mean_q,

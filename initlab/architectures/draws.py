@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from initlab.draws import Kept
+from initlab.draws import Kept, zeros
 
 _KEPT = Kept(512 * 2**20)
 
@@ -39,7 +38,7 @@ def scaled(draws: dict, scales: dict) -> dict:
 
 @functools.partial(jax.jit, static_argnames=("matrix",))
 def _draw_once(matrix: Matrix, seed, place, position):
-    return matrix.draw(_key(seed, place, position), matrix.shape)
+    return matrix.draw(key_of(seed, place, position), matrix.shape)
 
 
 @functools.partial(jax.jit, static_argnames=("matrix",), donate_argnames=("layers",))
@@ -47,13 +46,13 @@ def _draw_layers(matrix: Matrix, layers, seed, position, start, stop):
     """Fill ``layers[start:stop]`` in place; index 0 belongs to layer 2."""
 
     def fill(index, layers):
-        key = _key(seed, index + len(Weights._fields), position)
+        key = key_of(seed, index + len(Weights._fields), position)
         return layers.at[index].set(matrix.draw(key, matrix.shape))
 
     return jax.lax.fori_loop(start, stop, fill, layers)
 
 
-def _key(seed, place, position):
+def key_of(seed, place, position):
     """Of an array: its place in the network, and its position there among others."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), place), position)
 
@@ -101,16 +100,16 @@ def _empty_layers(chain, matrices: Weights) -> dict:
 
 
 def _empty_layer(chain, matrix: Matrix):
-    return jnp.zeros(matrix.shape if chain.shared else (chain.max_depth - 1, *matrix.shape))
+    return zeros(matrix.shape if chain.shared else (chain.max_depth - 1, *matrix.shape))
 
 
 def empty_draws(setting, features: int, classes: int) -> Weights:
     """Draws of the right shapes, all zero."""
     chain, matrices = setting.chain(features, classes), setting.matrices(features, classes)
     return Weights(
-        {name: jnp.zeros(matrix.shape) for name, matrix in matrices.first.items()},
+        {name: zeros(matrix.shape) for name, matrix in matrices.first.items()},
         _empty_layers(chain, matrices),
-        {name: jnp.zeros(matrix.shape) for name, matrix in matrices.readout.items()},
+        {name: zeros(matrix.shape) for name, matrix in matrices.readout.items()},
     )
 
 

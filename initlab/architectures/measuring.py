@@ -19,7 +19,7 @@ from initlab import measures, network, preparation
 from initlab.architectures.chain import Chain, ChainSetting
 from initlab.architectures.draws import Weights, drawing, draws_for, empty_draws, scaled
 from initlab.data import Batch
-from initlab.draws import Kept
+from initlab.draws import Kept, zeros
 from initlab.measures import mean, normalized, product
 
 _AT_ONCE = 16  # layers that are measured together
@@ -118,8 +118,8 @@ def _measure(chain: Chain, scratch, draws: Weights, scales: Weights, knobs, dept
         more = chain.observe(own, knobs, inputs, layer, states[here - 1], state)
         z, z_exponent, z_finite = normalized(state)
         z_variance, z_moment = measures.moments(chain.by_unit(z))
-        a = chain.activation(knobs, state)
-        found = _layer_measures(chain, a) | {
+        rows, found = _layer_measures(chain.activation(knobs, state), chain.by_unit)
+        found |= {
             "preactivation_exponent": z_exponent,
             "preactivation_variance": z_variance,
             "preactivation_second_moment": z_moment,
@@ -127,7 +127,6 @@ def _measure(chain: Chain, scratch, draws: Weights, scales: Weights, knobs, dept
             "weight_norm": _norm(own),
         }
         found["finite"] &= z_finite
-        rows = chain.by_unit(normalized(a)[0])
         by_unit = chain.by_unit(gradient)
         rows = jnp.resize(rows, by_unit.shape)  # a state may have more parts than what is shown
         return found | {"distinct_neurons": measures.distinct_neurons(rows, by_unit)} | more
@@ -149,7 +148,8 @@ def _measure(chain: Chain, scratch, draws: Weights, scales: Weights, knobs, dept
         lambda shape: jnp.zeros((len(states) + 1, *shape.shape), shape.dtype), shapes
     )
     found = lax.fori_loop(0, -(-depth // _AT_ONCE), measure_some, found)
-    for name, value in _layer_measures(chain, inputs, rows=inputs).items():
+    _, of_input = _layer_measures(inputs, by_unit=lambda inputs: inputs)
+    for name, value in of_input.items():
         found[name] = found[name].at[0].set(value)
     # weights count from 0: what reads the input is first, the readout last
     own = _norm(weights_of(0))
@@ -161,20 +161,10 @@ def _measure(chain: Chain, scratch, draws: Weights, scales: Weights, knobs, dept
     return _Scratch(states, gradients), out
 
 
-def _layer_measures(chain: Chain, a, rows=None) -> dict:
-    """What is measured of any layer's activation, the input's included."""
-    scaled_a, exponent, finite = normalized(a)
-    rows = chain.by_unit(scaled_a) if rows is None else scaled_a
-    variance, second_moment = measures.moments(rows)
-    return {
-        "finite": finite,
-        "activation_exponent": exponent,
-        "activation_variance": variance,
-        "activation_second_moment": second_moment,
-        "activation_histogram": measures.histogram(a),
-        "input_similarity": measures.input_similarity(scaled_a.reshape(len(scaled_a), -1)),
-        "effective_neurons": measures.effective_neurons(rows),
-    }
+def _layer_measures(a, by_unit):
+    """The normalized activation by unit, and what is measured of any layer's, the input's too."""
+    rows, found = measures.of_activation(a, by_unit)
+    return rows, found | {"effective_neurons": measures.effective_neurons(rows)}
 
 
 def _norm(weights: dict):
@@ -241,7 +231,7 @@ def _run(setting: ChainSetting, batch: Batch, draws: Weights, scales: Weights, d
         first = draws.layers if chain.shared else draws.first
         state = jax.eval_shape(lambda weights: chain.first(weights, knobs, inputs), first)
         layers = -(-chain.max_depth // _AT_ONCE) * _AT_ONCE
-        scratch = _Scratch(*(jnp.zeros((layers, *state.shape)) for _ in _Scratch._fields))
+        scratch = _Scratch(*(zeros((layers, *state.shape)) for _ in _Scratch._fields))
     depth = np.int32(setting.depth if depth is None else depth)
     scratch, out = _measure(chain, scratch, draws, scales, knobs, depth, inputs, batch.labels)
     _SCRATCH.keep(key, scratch, sum(array.nbytes for array in scratch))

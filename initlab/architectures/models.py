@@ -1,15 +1,18 @@
 """How the networks of this package are trained; see ``initlab.models``."""
 
 import dataclasses
+import operator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from initlab.architectures.chain import Chain, ChainSetting, answer
+from initlab.architectures.draws import Weights
 from initlab.data import Batch
 from initlab.models import Model, model_of
-from initlab.signals import probe
+from initlab.network import measure
+from initlab.signals import signals_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +35,16 @@ class _Chained(Model):
         few = settings[0].examples
         probed = Batch(batch.inputs[:few], batch.labels[:few], batch.classes)
         signals = [
-            probe(
-                setting, probed, jax.tree.map(lambda array, index=index: array[index], parameters)
-            )
+            self._signals(setting, probed, jax.tree.map(operator.itemgetter(index), parameters))
             for index, setting in enumerate(settings)
         ]
         names = "activation_variance", "gradient_second_moment", "distinct_neurons"
         return {name: np.stack([getattr(one, name) for one in signals]) for name in names}
+
+    @staticmethod
+    def _signals(setting: ChainSetting, batch: Batch, weights: Weights):
+        """What ``probe`` returns; that these weights fit was checked when training began."""
+        return signals_of(setting, batch, measure(setting, batch, weights))
 
 
 @model_of.register

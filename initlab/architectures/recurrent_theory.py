@@ -29,10 +29,9 @@ from initlab.architectures.recurrent import Recurrent
 from initlab.data import Batch
 from initlab.initializers import INITIALIZERS
 from initlab.quadrature import sample
-from initlab.setting import AnySetting
 from initlab.theory import chi, variance_map
 from initlab.theory.kernels import kernels
-from initlab.theory.prediction import Prediction, theory_of
+from initlab.theory.prediction import Prediction, silent, theory_of
 from initlab.theory.readout import softmax_gradient
 
 _GRID = np.linspace(-5, 5, 101)
@@ -41,9 +40,9 @@ _GRID = np.linspace(-5, 5, 101)
 @theory_of.register
 def _recurrent(setting: Recurrent, batch: Batch) -> Prediction:
     """Silent about the spread over networks, too."""
-    silent = theory_of.dispatch(AnySetting)(setting, batch)
+    nothing = silent(setting)
     if not _speaks(setting):
-        return silent
+        return nothing
     phi, steps, classes = setting.activation, setting.steps, batch.classes
     scales = setting.scales(batch.inputs.shape[1], classes)
     weight = float(scales.layers["recurrent"]) ** 2
@@ -66,7 +65,7 @@ def _recurrent(setting: Recurrent, batch: Batch) -> Prediction:
     inputs = batch.inputs.astype(np.float64)
     forward = np.append(np.full(steps - 1, weight), readout * setting.width)
     return dataclasses.replace(
-        silent,
+        nothing,
         activation_second_moment=np.append(np.mean(inputs**2), moment.mean(1)),
         activation_variance=np.append(inputs.var(), moment.mean(1)),
         preactivation_second_moment=q.mean(1),

@@ -27,9 +27,8 @@ from initlab.architectures.normalization import EPSILON
 from initlab.architectures.residual import Residual
 from initlab.data import Batch
 from initlab.initializers import INITIALIZERS
-from initlab.setting import AnySetting
 from initlab.theory.kernels import FAR, kernels
-from initlab.theory.prediction import Prediction, Table, log_mean, table_of, theory_of
+from initlab.theory.prediction import Prediction, Table, log_mean, silent, table_of, theory_of
 from initlab.theory.premises import given_by
 from initlab.theory.readout import softmax_gradient
 
@@ -44,15 +43,15 @@ def _residual(setting: Residual, batch: Batch) -> Prediction:
     theory speaks of second moments alone, and only where these do not depend on the form of a
     symmetric distribution, as with relu.
     """
-    silent = theory_of.dispatch(AnySetting)(setting, batch)
+    nothing = silent(setting)
     initializer = INITIALIZERS[setting.drawn_by]
     kernel = kernels(ACTIVATIONS[setting.activation])
     if initializer.ensemble == "patterned" or not kernel.proper:
-        return silent
+        return nothing
     over_batch = setting.normalization == "batch"
     grid = np.linspace(-5, 5, 11)
     if over_batch and np.ptp(kernel.log_length(grid) - grid) > 1e-6:
-        return silent
+        return nothing
 
     given = given_by(batch)
     fan_in, n, classes, blocks = batch.inputs.shape[1], setting.width, batch.classes, setting.blocks
@@ -92,7 +91,7 @@ def _residual(setting: Residual, batch: Batch) -> Prediction:
             if given.examples > 1:
                 cosine = np.cos(given.angle) @ given.pair_share
                 moments["input_similarity"] = np.append(cosine, similarity)
-    return dataclasses.replace(silent, **moments)
+    return dataclasses.replace(nothing, **moments)
 
 
 class _Network(NamedTuple):

@@ -11,6 +11,7 @@ Shapes: B examples, T tokens, n units (width), H heads of d = n / H units, K cla
 """
 
 import dataclasses
+import math
 from typing import ClassVar
 
 import jax
@@ -25,7 +26,7 @@ from initlab.architectures.images import image_side
 from initlab.architectures.normalization import NORMALIZATIONS
 from initlab.architectures.transformer_starts import STARTS, Sizes
 from initlab.matrices import draw_normal
-from initlab.measures import product
+from initlab.measures import mean, product
 from initlab.remedy import candidates
 from initlab.setting import (
     MAX_SCALE,
@@ -59,10 +60,12 @@ class _Transformer(Chain):
     def observe(self, weights, knobs, inputs, layer, before, state):
         _, logits, z = self._block(weights, knobs, before)
         likelihood = jax.nn.log_softmax(logits)
-        entropy = -jnp.sum(jnp.exp(likelihood) * likelihood, axis=-1)
+        # a sum of many like numbers rounds them all one way; what they lack of the most is small
+        most = math.log(self.tokens)
+        lacking = most + jnp.sum(jnp.exp(likelihood) * likelihood, axis=-1)
         attention = {
-            "attention_logit_std": jnp.sqrt(jnp.mean(logits**2)),
-            "attention_entropy": jnp.mean(entropy),
+            "attention_logit_std": jnp.sqrt(mean(logits**2)),
+            "attention_entropy": most - mean(lacking),
         }
         missing = {name: jnp.where(layer > 0, value, jnp.nan) for name, value in attention.items()}
         flat = self.flatness(knobs, z)
