@@ -12,7 +12,7 @@ import numpy as np
 import initlab
 from benchmarks.harness import Row
 from initlab.activations import ACTIVATIONS
-from initlab.initializers import INITIALIZERS
+from initlab.initializers import menu
 from initlab.setting import MAX_DEPTH
 
 MOVES = {64: 1000, 128: 100}  # by width
@@ -55,7 +55,7 @@ def probe_moves():
 
     def warm_up(width):
         setting = initlab.Setting(depth=2, width=width)
-        for initializer in INITIALIZERS:
+        for initializer in menu():
             initlab.probe(setting.replace(initializer=initializer))
         for activation in ACTIVATIONS:
             initlab.probe(setting.replace(activation=activation))
@@ -102,7 +102,7 @@ def random_setting(random: np.random.Generator, width: int) -> initlab.Setting:
         depth=int(random.integers(1, MAX_DEPTH + 1)),
         width=width,
         activation=str(random.choice(list(ACTIVATIONS))),
-        initializer=str(random.choice(list(INITIALIZERS))),
+        initializer=str(random.choice(menu())),
         gain=float(10 ** random.uniform(-1, 1)),
         bias_std=float(random.choice([0.0, random.uniform(0, 2)])),
         seed=int(random.integers(0, 2**32)),

@@ -1,5 +1,6 @@
 """The public names. To add one, import it here, as itself."""
 
+from initlab import adaptive as adaptive
 from initlab import data as data
 from initlab import teaching as teaching
 from initlab import theory as theory
@@ -13,7 +14,6 @@ from initlab.coordinates import coordinate_check as coordinate_check
 from initlab.data import Batch as Batch
 from initlab.diagnosis import Diagnosis as Diagnosis
 from initlab.diagnosis import diagnose as diagnose
-from initlab.draws import weights as weights
 from initlab.explorer import Explorer as Explorer
 from initlab.explorer import explore as explore
 from initlab.features import feature_maps as feature_maps
@@ -33,6 +33,7 @@ from initlab.setting import Setting as Setting
 from initlab.signals import Signals as Signals
 from initlab.signals import probe as probe
 from initlab.spectra import plot_spectrum as plot_spectrum
+from initlab.starts import weights as weights
 from initlab.tables import activations as activations
 from initlab.tables import initializers as initializers
 from initlab.theory import Prediction as Prediction

@@ -4,6 +4,7 @@ import dataclasses
 
 import ipywidgets
 
+from initlab.initializers import INITIALIZERS, menu
 from initlab.panels import panels_for
 from initlab.setting import (
     AnySetting,
@@ -105,7 +106,7 @@ def _widget(field: dataclasses.Field, setting: AnySetting, largest: int) -> ipyw
     if field.name == "seed":
         return ipywidgets.BoundedIntText(value, *allowed, layout=ipywidgets.Layout(width="190px"))
     if check in (entry_of, one_of):
-        return ipywidgets.Dropdown(options=list(allowed[0]), value=value, **_WIDE)
+        return ipywidgets.Dropdown(options=_menu(type(setting), field), value=value, **_WIDE)
     if check is one_of_numbers:
         return ipywidgets.SelectionSlider(options=list(allowed[0]), value=value, **_WIDE)
     if field.name == "width":
@@ -118,6 +119,12 @@ def _widget(field: dataclasses.Field, setting: AnySetting, largest: int) -> ipyw
         high = largest if field.name == setting.counted else high
         return ipywidgets.IntSlider(value, low, high, **_WIDE)
     return ipywidgets.SelectionSlider(options=_ratios(value), value=value, **_WIDE)
+
+
+def _menu(kind: type[AnySetting], field: dataclasses.Field) -> list[str]:
+    """The names of a menu: all that the field allows, but for starts that are slow to fit."""
+    (known,) = field.metadata["allowed"]
+    return menu(kind) if known is INITIALIZERS else list(known)
 
 
 def _widths(setting: AnySetting) -> list[int]:
@@ -159,6 +166,11 @@ def check_range(setting: AnySetting, largest: int) -> None:
     """Raise ValueError for a setting that the sliders cannot show."""
     for field in fields_by_control(type(setting)).values():
         value, shown = getattr(setting, field.name), field.metadata["shown"]
+        if field.metadata["allowed"] == (INITIALIZERS,) and value not in menu(type(setting)):
+            raise ValueError(
+                f"{field.name} {value!r} takes too long to fit for sliders; the nearest is"
+                f" 'lsuv', and initlab.probe takes {value!r}, too"
+            )
         if field.name == setting.counted:
             low, high = field.metadata["allowed"][0], largest
         elif shown is not None:

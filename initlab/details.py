@@ -9,10 +9,11 @@ from jax import lax
 
 from initlab.activations import branches
 from initlab.data import Batch
-from initlab.draws import Draws, Scales, draws_for, empty_draws, scales_for
+from initlab.draws import Draws, Scales, as_drawn, draws_for, empty_draws, scales_for
 from initlab.measures import normalized, product
 from initlab.network import affine, biases
 from initlab.setting import AnySetting, Setting
+from initlab.starts import fitted
 
 #: Eight roundings of float32, relative to a Jacobian's largest singular value.
 LOST_TO_ROUNDING = 1e-6
@@ -43,9 +44,16 @@ def _follow(activations, dtype, draws: Draws, scales: Scales, depth, activation,
     )
 
 
-def follow(setting: Setting, batch: Batch, example: int = 0):
-    """Last hidden activations ``[B, n]``, Jacobian ``[features, n]`` and its exponent, as NumPy."""
-    return _run(setting, batch, draws_for(setting, batch.inputs.shape[1], batch.classes), example)
+def follow(setting: Setting, batch: Batch, example: int = 0, weights=None):
+    """Last hidden activations ``[B, n]``, Jacobian ``[features, n]`` and its exponent, as NumPy.
+
+    ``weights`` are by default the setting's own, as in all of these measures.
+    """
+    sizes = batch.inputs.shape[1], batch.classes
+    weights = fitted(setting, batch) if weights is None else weights
+    if weights is not None:
+        return _run(setting, batch, *as_drawn(weights, *sizes), example)
+    return _run(setting, batch, draws_for(setting, *sizes), scales_for(setting, *sizes), example)
 
 
 @functools.singledispatch
@@ -58,19 +66,19 @@ def compile_details(setting: AnySetting, batch: Batch) -> None:
 
 @compile_details.register
 def _compile_dense(setting: Setting, batch: Batch) -> None:
-    empty = empty_draws(batch.inputs.shape[1], setting.width, batch.classes)
-    _run(setting.replace(depth=1), batch, empty, example=0)
+    features, shallow = batch.inputs.shape[1], setting.replace(depth=1)
+    empty = empty_draws(features, setting.width, batch.classes)
+    _run(shallow, batch, empty, scales_for(shallow, features, batch.classes), example=0)
 
 
-def _run(setting: Setting, batch: Batch, draws: Draws, example: int):
-    features = batch.inputs.shape[1]
+def _run(setting: Setting, batch: Batch, draws: Draws, scales: Scales, example: int):
     activations, chosen = branches(setting.activation)
     return jax.device_get(
         _follow(
             activations,
             jnp.dtype(setting.dtype),
             draws,
-            scales_for(setting, features, batch.classes),
+            scales,
             np.int32(setting.depth),
             np.int32(chosen),
             batch.inputs,
@@ -85,7 +93,9 @@ def can_measure(measure, kind: type[AnySetting]) -> bool:
 
 
 @functools.singledispatch
-def jacobian_singular_values(setting: AnySetting, batch: Batch, example: int = 0) -> np.ndarray:
+def jacobian_singular_values(
+    setting: AnySetting, batch: Batch, example: int = 0, weights=None
+) -> np.ndarray:
     """Singular values of ``d a / d x`` at one example, largest first, ``[min(features, width)]``.
 
     ``a`` is the last hidden layer's activation and ``x`` the input. All equal to 1 is dynamical
@@ -99,8 +109,10 @@ def jacobian_singular_values(setting: AnySetting, batch: Batch, example: int = 0
 
 
 @jacobian_singular_values.register
-def _dense_singular_values(setting: Setting, batch: Batch, example: int = 0) -> np.ndarray:
-    _, jacobian, exponent = follow(setting, batch, example)
+def _dense_singular_values(
+    setting: Setting, batch: Batch, example: int = 0, weights=None
+) -> np.ndarray:
+    _, jacobian, exponent = follow(setting, batch, example, weights)
     return singular_values(jacobian, exponent)
 
 
@@ -114,7 +126,7 @@ def singular_values(jacobian: np.ndarray, exponent: int) -> np.ndarray:
 
 
 @functools.singledispatch
-def neuron_correlation(setting: AnySetting, batch: Batch) -> np.ndarray:
+def neuron_correlation(setting: AnySetting, batch: Batch, weights=None) -> np.ndarray:
     """Correlation over the batch of every two neurons of the last hidden layer, ``[n, n]``.
 
     Neurons that never move are like each other, and unlike all that do. NaN after an overflow.
@@ -126,8 +138,8 @@ def neuron_correlation(setting: AnySetting, batch: Batch) -> np.ndarray:
 
 
 @neuron_correlation.register
-def _dense_correlation(setting: Setting, batch: Batch) -> np.ndarray:
-    return correlation(follow(setting, batch)[0].astype(np.float64))
+def _dense_correlation(setting: Setting, batch: Batch, weights=None) -> np.ndarray:
+    return correlation(follow(setting, batch, weights=weights)[0].astype(np.float64))
 
 
 def correlation(activations: np.ndarray) -> np.ndarray:

@@ -18,9 +18,7 @@ import numpy as np
 
 from initlab.initializers import INITIALIZERS, Fan
 from initlab.matrices import draw_normal, draw_uniform
-from initlab.setting import MAX_DEPTH, AnySetting, Setting, whole_number
-
-MAX_FANS = 100_000  # of input features and classes
+from initlab.setting import MAX_DEPTH, AnySetting, Setting
 
 
 class Draws(NamedTuple):
@@ -162,16 +160,22 @@ def as_drawn(weights: list, fan_in: int, fan_out: int) -> tuple[Draws, Scales]:
     matrices, biases = zip(*weights, strict=True)
     depth = len(weights) - 1
     norms = np.array([np.linalg.norm(matrix) for matrix in matrices], np.float32)
-    empty = empty_draws(fan_in, matrices[0].shape[1], fan_out)
+    width = matrices[0].shape[1]
+
+    def filled(shape, *parts):
+        # in NumPy: JAX would compile a program for each depth
+        array = np.zeros(shape, np.float32)
+        for place, values in parts:
+            array[place] = values
+        return jnp.asarray(array)
+
     draws = Draws(
         first=jnp.asarray(matrices[0]),
-        hidden=empty.hidden.at[: depth - 1].set(
-            np.array(matrices[1:-1]).reshape(-1, *empty.hidden.shape[1:])
-        ),
+        hidden=filled((MAX_DEPTH - 1, width, width), *enumerate(matrices[1:-1])),
         readout=jnp.asarray(matrices[-1]),
-        bias=empty.bias.at[:depth, 0].set(np.array(biases[:-1])),
-        readout_bias=empty.readout_bias.at[0].set(biases[-1]),
-        norm=empty.norm.at[:depth].set(norms[:-1]).at[MAX_DEPTH].set(norms[-1]),
+        bias=filled((MAX_DEPTH, 2, width), *(((i, 0), b) for i, b in enumerate(biases[:-1]))),
+        readout_bias=filled((2, fan_out), (0, biases[-1])),
+        norm=filled(MAX_DEPTH + 1, (slice(depth), norms[:-1]), (MAX_DEPTH, norms[-1])),
     )
     ones = np.ones(MAX_DEPTH + 1, np.float32)
     return draws, Scales(ones, np.stack([ones, 0 * ones], axis=1))
@@ -197,67 +201,30 @@ def scales_for(setting: Setting, fan_in: int, fan_out: int) -> Scales:
 
 
 @functools.singledispatch
-def weights(setting: AnySetting, fan_in: int = 64, fan_out: int = 10) -> list:
-    """The parameters of the network that :func:`initlab.probe` measures, as NumPy arrays.
+def drawn(setting: AnySetting, fan_in: int, fan_out: int) -> list:
+    """The parameters that a setting draws, before anything is fitted to data.
 
-    Args:
-      setting: which network: a Setting, or one of ``initlab.architectures``.
-      fan_in: number of input features; 64 for the digits.
-      fan_out: number of classes; 10 for the digits.
-
-    Returns:
-      ``depth + 1`` pairs ``(weight [fan_in, fan_out], bias [fan_out])`` in float32, input layer
-      first, readout last. In a lower precision they hold the rounded values. For a network of
-      ``initlab.architectures``, its ``Weights``: dicts of arrays by name.
-
-    Raises:
-      TypeError: if ``setting`` is no setting, or a size not a number.
-      ValueError: a size that is not a whole number from 1 on.
-
-    >>> [weight.shape for weight, bias in weights(Setting(depth=2, width=16))]
-    [(64, 16), (16, 16), (16, 10)]
+    In the form that :func:`initlab.weights` returns; each kind of setting registers its own.
     """
-    raise TypeError(f"weights takes a Setting, such as Setting(depth=50), not {setting!r}")
+    raise TypeError(f"there is no way to draw {setting!r}")
 
 
-@weights.register
-def _weights(setting: Setting, fan_in: int = 64, fan_out: int = 10) -> list:
-    fan_in = whole_number("fan_in", fan_in, 1, MAX_FANS)
-    fan_out = whole_number("fan_out", fan_out, 1, MAX_FANS)
+@drawn.register
+def _drawn(setting: Setting, fan_in: int, fan_out: int) -> list:
     draws = draws_for(setting, fan_in, fan_out)
     scales = scales_for(setting, fan_in, fan_out)
-    hidden = np.asarray(draws.hidden[: setting.depth - 1])
+    hidden = np.asarray(draws.hidden)[: setting.depth - 1]  # in NumPy: no program for each depth
     matrices = [np.asarray(draws.first), *hidden, np.asarray(draws.readout)]
     biases = [*np.asarray(draws.bias[: setting.depth]), np.asarray(draws.readout_bias)]
-    return [
-        tuple(
-            (array.astype(setting.dtype)).astype(np.float32)
-            for array in (weight_scale * matrix, bias_scale @ bias)
-        )
+    pairs = [
+        (weight_scale * matrix, bias_scale @ bias)
         for weight_scale, matrix, bias_scale, bias in zip(
             scales.weight, matrices, scales.bias, biases, strict=False
         )
     ]
+    return rounded(pairs, setting.dtype)
 
 
-def checked_weights(name: str, setting: AnySetting, given, fan_in: int, fan_out: int):
-    """``given`` as float32, if it has the form and the shapes of the setting's own weights.
-
-    Raises:
-      TypeError: another form than that of :func:`weights`; ``name`` says what is wrong.
-      ValueError: other shapes.
-    """
-    own = weights(setting, fan_in, fan_out)
-    try:
-        if isinstance(own, list):
-            given = [(weight, bias) for weight, bias in given]
-        given = jax.tree.map(lambda array: np.asarray(array, np.float32), given)
-        if type(given) is not type(own):
-            raise TypeError(f"{type(given).__name__} in place of {type(own).__name__}")
-    except (TypeError, ValueError) as error:
-        form = "pairs (weight, bias), as" if isinstance(own, list) else "the Weights that"
-        raise TypeError(f"{name} must be {form} weights returns") from error
-    shapes, needed = (jax.tree.map(np.shape, tree) for tree in (given, own))
-    if shapes != needed:
-        raise ValueError(f"{name} must have the shapes of the setting's, {needed}, not {shapes}")
-    return given
+def rounded(weights: list, dtype: str) -> list:
+    """Dense ``weights`` as a precision holds them, in float32."""
+    return [tuple(array.astype(dtype).astype(np.float32) for array in pair) for pair in weights]

@@ -10,9 +10,9 @@ from jax import lax
 from initlab.architectures.chain import Chain
 from initlab.architectures.convolutional import Convolutional
 from initlab.data import Batch, digits
-from initlab.draws import weights
 from initlab.figures import DPI, SpokenFigure
 from initlab.setting import whole_number
+from initlab.starts import weights
 from initlab.themes import THEMES
 
 _COLUMNS = 7  # layers that are shown

@@ -40,10 +40,16 @@ class Initializer:
     when: str = ""
     source: str = ""
     #: what theory may assume: entries independent with variance ``scale^2``, a random orthogonal
-    #: matrix times ``scale``, or nothing
+    #: matrix times ``scale``, or nothing: a fixed pattern, or weights that are fitted to data
     ensemble: Literal["independent", "orthogonal", "patterned"] = "independent"
     #: standard deviation of a uniform bias that belongs to the start itself: Fan -> float
     bias_scale: Callable = dataclasses.field(default=lambda fan: 0.0, repr=False)
+    #: the function of ``initlab.adaptive`` that fits what is drawn to data; None if none does
+    fitted_by: str | None = None
+    #: kinds of networks that it can be fitted to, by name; any, if nothing is fitted
+    kinds: tuple[str, ...] = ()
+    #: whether a start is there quickly enough for sliders, menus and maps to offer it
+    quick: bool = True
 
 
 # --- laws ------------------------------------------------------------------------------------
@@ -281,3 +287,41 @@ for _entry in (
 ):
     INITIALIZERS.add(_entry, _SYNONYMS.get(_entry.name, ()))
 INITIALIZERS.add(emergence())
+for _base, _changes in (
+    (
+        "orthogonal",
+        {
+            "name": "lsuv",
+            "law": r"W_l \to W_l / \sqrt{\mathrm{Var}\,z_l}\ \text{on a batch, layer by layer}",
+            "when": "any activation at any depth: the scale is measured, so gain says nothing",
+            "source": "Mishkin & Matas 2016",
+            "kinds": ("Setting", "Residual"),
+        },
+    ),
+    (
+        "normal",
+        {
+            "name": "data_dependent",
+            "law": r"\text{each}\ z_{lj}\ \text{to mean 0, variance 1; then equal}\ |g_l| / |W_l|",
+            "when": "to let all layers learn at one rate; needs a bias in every unit",
+            "source": "Kraehenbuehl, Doersch, Donahue & Darrell 2016",
+            "kinds": ("Setting",),
+        },
+    ),
+):
+    _fitted = {"fitted_by": _changes["name"], "ensemble": "patterned"}
+    INITIALIZERS.add(dataclasses.replace(INITIALIZERS[_base], **_changes, **_fitted))
+
+
+def menu(kind: type | None = None) -> list[str]:
+    """Names of the starts that sliders can follow, of any network or of one kind of setting."""
+    return [
+        name
+        for name, entry in INITIALIZERS.items()
+        if entry.quick and (kind is None or can_start(kind, entry))
+    ]
+
+
+def can_start(kind: type, entry: Initializer) -> bool:
+    """Whether a kind of setting can have a start: all that is drawn, and some that is fitted."""
+    return entry.fitted_by is None or kind.__name__ in entry.kinds

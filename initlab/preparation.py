@@ -10,7 +10,7 @@ from initlab.activations import ACTIVATIONS, branches
 from initlab.data import Batch
 from initlab.details import compile_details
 from initlab.draws import compile_draws
-from initlab.initializers import INITIALIZERS
+from initlab.initializers import INITIALIZERS, menu
 from initlab.network import compile_pass
 from initlab.setting import AnySetting, Setting, entry_of
 from initlab.theory import predict
@@ -66,7 +66,7 @@ def _all_of(setting: AnySetting, batch: Batch) -> list:
     tasks = [*_by_activation(setting, batch), *_measuring(setting, batch)]
     for field in dataclasses.fields(setting):
         if field.metadata["check"] is entry_of and field.metadata["allowed"] == (INITIALIZERS,):
-            for name in INITIALIZERS:
+            for name in menu(type(setting)):
                 with contextlib.suppress(ValueError):  # one that this network cannot have
                     tasks += drawing(setting.replace(**{field.name: name}), batch)
     return list(dict(reversed(tasks)).items())[::-1]  # each key once, where it came first

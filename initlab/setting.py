@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from initlab.activations import ACTIVATIONS
 from initlab.catalogue import Catalogue, nearest
-from initlab.initializers import INITIALIZERS
+from initlab.initializers import INITIALIZERS, can_start
 
 MAX_DEPTH = 128
 MAX_WIDTH = 2048
@@ -70,6 +70,22 @@ def entry_of(name: str, value, catalogue: Catalogue) -> str:
     return catalogue.canonical(value)
 
 
+def _check_start(kind: type, field: str, name: str) -> None:
+    """ValueError for a start that is fitted to data, and not to this kind of network."""
+    entry = INITIALIZERS[name]
+    if can_start(kind, entry):
+        return
+    nearest_choice = next(
+        other.name
+        for other in INITIALIZERS.values()
+        if other.fitted_by is None and (other.draw, other.scale) == (entry.draw, entry.scale)
+    )
+    raise ValueError(
+        f"{field} {name!r} is fitted to data, and so far to {' and '.join(entry.kinds)} alone, not"
+        f" to {kind.__name__}; the nearest is {nearest_choice!r}"
+    )
+
+
 def choice(default, check, *allowed, shown: tuple[float, float, float] | None = None):
     """A dataclass field of a setting: its default, and ``check(name, value, *allowed)``.
 
@@ -108,7 +124,14 @@ class AnySetting:
             value = field.metadata["check"](
                 field.name, getattr(self, field.name), *field.metadata["allowed"]
             )
+            if field.metadata["allowed"] == (INITIALIZERS,):
+                _check_start(type(self), field.name, value)
             object.__setattr__(self, field.name, value)  # the only way into a frozen dataclass
+
+    @property
+    def fitted_by(self) -> str | None:
+        """The function of ``initlab.adaptive`` that fits this start to data; None if none does."""
+        return None
 
     def replace(self, **changes):
         """The same setting with some fields changed. TypeError for a field that does not exist."""
@@ -171,6 +194,11 @@ class Setting(AnySetting):
     bias_std: float = choice(0.0, bounded_number, MAX_SCALE, shown=(0, 3, 0.01))
     seed: int = choice(0, whole_number, 0, MAX_SEED)
     dtype: str = choice("float32", one_of, DTYPES)
+
+    @property
+    def fitted_by(self) -> str | None:
+        """See :class:`AnySetting`."""
+        return INITIALIZERS[self.initializer].fitted_by
 
     def describe(self) -> str:
         """The setting in a sentence.

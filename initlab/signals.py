@@ -6,10 +6,10 @@ import numpy as np
 
 from initlab import details
 from initlab.data import Batch, digits
-from initlab.draws import checked_weights
 from initlab.measures import HISTOGRAM_EDGES
 from initlab.network import measure
 from initlab.setting import AnySetting
+from initlab.starts import checked_weights, fitted
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,6 +63,8 @@ class Signals:
     first_overflow: int | None
     #: what only this kind of network has, such as an attention's entropy: [depth] each
     more: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    #: what was measured, where that is not what the setting draws
+    weights: object = dataclasses.field(default=None, repr=False)
 
     @property
     def depth(self) -> int:
@@ -84,11 +86,11 @@ class Signals:
 
     def jacobian_singular_values(self, example: int = 0) -> np.ndarray:
         """See :func:`initlab.details.jacobian_singular_values`; measured when asked for."""
-        return details.jacobian_singular_values(self.setting, self.batch, example)
+        return details.jacobian_singular_values(self.setting, self.batch, example, self.weights)
 
     def neuron_correlation(self) -> np.ndarray:
         """See :func:`initlab.details.neuron_correlation`; measured when asked for."""
-        return details.neuron_correlation(self.setting, self.batch)
+        return details.neuron_correlation(self.setting, self.batch, self.weights)
 
     def to_dataset(self):
         """An ``xarray.Dataset`` with the coordinates layer (0 is the input) and weight_layer."""
@@ -196,15 +198,20 @@ def probe(setting: AnySetting, batch: Batch | None = None, weights=None) -> Sign
         raise TypeError(
             f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
         )
-    if weights is not None:
+    if weights is None:
+        weights = fitted(setting, batch)
+    else:
         sizes = batch.inputs.shape[1], batch.classes
         weights = checked_weights("weights", setting, weights, *sizes)
-    return signals_of(setting, batch, measure(setting, batch, weights))
+    return signals_of(setting, batch, measure(setting, batch, weights), weights)
 
 
 @np.errstate(over="ignore")  # a gradient may pass even float64: it is inf then
-def signals_of(setting: AnySetting, batch: Batch, out: dict) -> Signals:
-    """Signals made of what :func:`initlab.network.measure` returned."""
+def signals_of(setting: AnySetting, batch: Batch, out: dict, weights=None) -> Signals:
+    """Signals made of what :func:`initlab.network.measure` returned.
+
+    ``weights`` are those that were measured, where the setting draws others.
+    """
     depth = setting.depth
     everywhere, hidden = slice(0, depth + 1), slice(1, depth + 1)
 
@@ -262,4 +269,5 @@ def signals_of(setting: AnySetting, batch: Batch, out: dict) -> Signals:
         loss=float(out["loss"]) if backward_ok else float("nan"),
         first_overflow=first_overflow,
         more={name: plain(name, hidden, forward_ok[1:]) for name in sorted(out.keys() - _USUAL)},
+        weights=weights,
     )

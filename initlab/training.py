@@ -7,10 +7,10 @@ import numpy as np
 import optax
 
 from initlab.data import DIGITS, Batch, digits
-from initlab.draws import checked_weights, weights
 from initlab.history import History, Records
 from initlab.models import model_of
 from initlab.setting import AnySetting, Setting, bounded_number, whole_number
+from initlab.starts import checked_weights, weights
 from initlab.trainer import Group, shared_optimizer
 
 TRAINED_DIGITS = 1024  # of the 1,797; the others are held out
@@ -99,7 +99,7 @@ def train(
 
     sizes = batch.inputs.shape[1], batch.classes
     starts = [
-        weights(setting, *sizes)
+        weights(setting, *sizes, batch)
         if start is None
         else checked_weights(f"initial for settings[{place}]", setting, start, *sizes)
         for place, (setting, start) in enumerate(zip(settings, starts, strict=True))

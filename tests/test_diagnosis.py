@@ -14,7 +14,7 @@ import initlab
 from initlab import Batch, Diagnosis, Setting, data, diagnose, probe
 from initlab.activations import ACTIVATIONS
 from initlab.failures import Failure
-from initlab.initializers import INITIALIZERS
+from initlab.initializers import menu
 from tests.labelled_cases import CASES, DIGITS, ONE_DIGIT
 from tests.labelling import labels
 
@@ -60,7 +60,7 @@ def random_settings(count):
             depth=chance.randint(1, 64),
             width=32,
             activation=list(ACTIVATIONS)[index % len(ACTIVATIONS)],
-            initializer=chance.choice(list(INITIALIZERS)),
+            initializer=chance.choice(menu()),
             gain=math.exp(chance.uniform(math.log(0.05), math.log(20))),
             bias_std=max(0.0, chance.uniform(-1, 1)),  # none in half of the settings
             seed=chance.randint(0, 9),

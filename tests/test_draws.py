@@ -4,7 +4,7 @@ import pytest
 import initlab
 from initlab import Setting
 from initlab.draws import Kept
-from initlab.initializers import INITIALIZERS
+from initlab.initializers import menu
 from initlab.setting import MAX_DEPTH
 
 
@@ -96,7 +96,7 @@ def test_in_a_lower_precision_weights_are_the_rounded_ones(dtype, bits):
         assert 0 < error.max() <= 2.0**-bits
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", menu())
 def test_two_seeds_differ_where_the_start_is_random(name):
     ours, theirs = (initlab.weights(Setting(2, 32, initializer=name, seed=s)) for s in (0, 1))
     deterministic = {"zeros", "constant", "identity", "zero_hadamard", "zero_hadamard_paper"}

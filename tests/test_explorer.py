@@ -13,7 +13,7 @@ from initlab import details, live, network, preparation
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.controls import GAINS, fields_by_control
 from initlab.data import gaussian
-from initlab.initializers import INITIALIZERS
+from initlab.initializers import menu
 from initlab.panels import panels_for
 
 
@@ -195,7 +195,7 @@ def test_moving_makes_no_new_widgets_figures_or_programs(explorer):
             depth=int(random.integers(1, 25)),
             gain=float(np.exp(random.normal())),
             seed=int(random.integers(4)),
-            initializer=str(random.choice(list(INITIALIZERS))),
+            initializer=str(random.choice(menu())),
         )
     assert network._measure._cache_size() == programs
     assert len(_live_widgets()) == widgets

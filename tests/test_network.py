@@ -11,7 +11,7 @@ import pytest
 import initlab
 from initlab import Setting, data, network, probe, weights
 from initlab.activations import ACTIVATIONS
-from initlab.initializers import INITIALIZERS
+from initlab.initializers import menu
 from initlab.measures import HISTOGRAM_EDGES, NO_VARIATION, SAME_NEURON
 from tests.plain_network import (
     distinct_units,
@@ -37,7 +37,7 @@ def random_settings(count):
             depth=chance.randint(1, 12),
             width=WIDTH,
             activation=list(ACTIVATIONS)[index % len(ACTIVATIONS)],
-            initializer=list(INITIALIZERS)[index % len(INITIALIZERS)],
+            initializer=menu()[index % len(menu())],
             gain=10 ** chance.uniform(-1, 0.7),
             bias_std=chance.choice([0.0, 0.0, 0.1, 1.0]),
             seed=chance.randint(0, 3),
@@ -48,14 +48,14 @@ SETTINGS = list(random_settings(60))
 
 
 def test_the_settings_cover_both_catalogues():
-    assert {setting.initializer for setting in SETTINGS} == set(INITIALIZERS)
+    assert {setting.initializer for setting in SETTINGS} == set(menu())
     assert {setting.activation for setting in SETTINGS} == set(ACTIVATIONS)
 
 
 def assert_agrees(setting, batch=BATCH):
     """Hold every field of ``Signals`` against the plain network, within the bounds stated here."""
     signals = probe(setting, batch)
-    parameters = weights(setting, batch.inputs.shape[1], batch.classes)
+    parameters = weights(setting, batch=batch)
     plain = plain_measures(parameters, batch.inputs, batch.labels, setting.activation)
     after, before = plain["inputs_and_activations"], plain["preactivations"]
     gradients = plain["gradients"]
@@ -365,7 +365,7 @@ def test_a_lower_precision_measures_the_rounded_network(dtype, bits):
 
 def test_no_slider_but_width_compiles():
     """Source: the size of the compiled function's cache."""
-    for initializer in INITIALIZERS:  # drawing is compiled by itself
+    for initializer in menu():  # drawing is compiled by itself
         probe(Setting(2, WIDTH, initializer=initializer), BATCH)
     before = network._measure._cache_size()
     chance = random.Random(1)
@@ -375,7 +375,7 @@ def test_no_slider_but_width_compiles():
                 depth=chance.randint(1, 128),
                 width=WIDTH,
                 activation=chance.choice(list(ACTIVATIONS)),
-                initializer=chance.choice(list(INITIALIZERS)),
+                initializer=chance.choice(menu()),
                 gain=10 ** chance.uniform(-2, 2),
                 bias_std=chance.choice([0.0, 0.5]),
                 seed=chance.randint(0, 2),

@@ -15,7 +15,7 @@ from initlab.architectures import Residual, chain, measuring
 from initlab.architectures.normalization import NORMALIZATIONS, normalize
 from initlab.architectures.residual import PLACEMENTS
 from initlab.architectures.residual_starts import STARTS, fixup_scale
-from initlab.initializers import INITIALIZERS
+from initlab.initializers import menu
 from tests import plain_residual
 from tests.plain_network import mean_cosine, participation_ratio
 from tests.plain_residual import plain
@@ -340,7 +340,7 @@ def test_hadamard_columns_repeat_where_a_layer_doubles():
 
 def test_no_slider_but_width_compiles():
     """Source: the size of the compiled function's cache."""
-    for initializer in INITIALIZERS:  # drawing is compiled by itself
+    for initializer in menu(Residual):  # drawing is compiled by itself
         probe(Residual(blocks=2, width=WIDTH, initializer=initializer), BATCH)
     before, chance = measuring._measure._cache_size(), random.Random(1)
     for _ in range(30):
@@ -352,7 +352,7 @@ def test_no_slider_but_width_compiles():
                 start=chance.choice(list(STARTS)),
                 normalization=chance.choice(list(NORMALIZATIONS)),
                 placement=chance.choice(PLACEMENTS),
-                initializer=chance.choice(list(INITIALIZERS)),
+                initializer=chance.choice(menu(Residual)),
                 gain=10 ** chance.uniform(-1, 1),
                 branch_scale=10 ** chance.uniform(-2, 1),
                 seed=chance.randint(0, 2),

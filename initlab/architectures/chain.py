@@ -17,7 +17,7 @@ from jax import lax
 
 from initlab.activations import Activation, branches
 from initlab.architectures.draws import Weights, draws_for
-from initlab.draws import weights
+from initlab.draws import drawn
 from initlab.measures import product
 from initlab.setting import AnySetting
 
@@ -141,15 +141,15 @@ def activation_knobs(name: str) -> tuple[tuple[Activation, ...], dict]:
     return activations, {"activation": np.int32(chosen), "flat_range": flat_range}
 
 
-@weights.register
-def _weights(setting: ChainSetting, fan_in: int = 64, fan_out: int = 10) -> Weights:
+@drawn.register
+def _drawn(setting: ChainSetting, fan_in: int, fan_out: int) -> Weights:
     draws, scales = draws_for(setting, fan_in, fan_out), setting.scales(fan_in, fan_out)
     shared = setting.chain(fan_in, fan_out).shared
 
     def stacked(array, scale):
         if shared:
             return np.float32(scale) * np.asarray(array)
-        array = np.asarray(array[: setting.depth - 1])
+        array = np.asarray(array)[: setting.depth - 1]  # in NumPy: no program for each depth
         scale = scale[: setting.depth - 1]
         return scale.reshape(-1, *[1] * (array.ndim - 1)) * array
 

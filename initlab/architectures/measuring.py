@@ -207,10 +207,11 @@ def _as_drawn(chain: Chain, weights: Weights) -> tuple[Weights, Weights]:
     if chain.shared:
         return weights, scales
     ones = np.ones(chain.max_depth - 1, np.float32)
-    layers = {
-        name: jnp.zeros((len(ones), *array.shape[1:])).at[: len(array)].set(array)
-        for name, array in weights.layers.items()
-    }
+    layers = {}
+    for name, array in weights.layers.items():
+        # in NumPy: JAX would compile a program for each depth
+        layers[name] = np.zeros((len(ones), *array.shape[1:]), np.float32)
+        layers[name][: len(array)] = array
     return weights._replace(layers=layers), scales._replace(layers=dict.fromkeys(layers, ones))
 
 

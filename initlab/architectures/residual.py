@@ -44,24 +44,40 @@ PLACEMENTS = ("before", "after")
 @dataclasses.dataclass(frozen=True)
 class _Residual(Chain):
     def first(self, weights, knobs, inputs):
-        return normalize(knobs["after"], product(inputs, weights["weight"]))
+        return self.after_first(knobs, product(inputs, weights["weight"]))
 
-    def _inner(self, weights, knobs, state):
-        """What the second activation of a branch is given."""
+    def after_first(self, knobs, z):
+        """The state of layer 1; ``z`` is of the matrix that reads the input."""
+        return normalize(knobs["after"], z)
+
+    def read_inner(self, weights, knobs, state):
+        """What a branch's first matrix reads."""
         bias = weights["biases"]
-        given = self.phi(knobs, normalize(knobs["before"], state) + bias[0])
-        return normalize(knobs["before"], product(given + bias[1], weights["inner"])) + bias[2]
+        return self.phi(knobs, normalize(knobs["before"], state) + bias[0]) + bias[1]
+
+    def _before_outer(self, weights, knobs, hidden):
+        """What the second activation of a branch is given; ``hidden`` is of the first matrix."""
+        return normalize(knobs["before"], hidden) + weights["biases"][2]
+
+    def read_outer(self, weights, knobs, hidden):
+        """What a branch's second matrix reads."""
+        return self.phi(knobs, self._before_outer(weights, knobs, hidden)) + weights["biases"][3]
+
+    def join(self, weights, knobs, state, branch):
+        """The next state; ``branch`` is of the second matrix."""
+        return normalize(knobs["after"], state + weights["branch_scale"] * branch)
 
     def step(self, weights, knobs, inputs, layer, state):
-        given = self.phi(knobs, self._inner(weights, knobs, state)) + weights["biases"][3]
-        branch = product(given, weights["outer"])
-        return normalize(knobs["after"], state + weights["branch_scale"] * branch)
+        hidden = product(self.read_inner(weights, knobs, state), weights["inner"])
+        branch = product(self.read_outer(weights, knobs, hidden), weights["outer"])
+        return self.join(weights, knobs, state, branch)
 
     def summary(self, knobs, activation):
         return self.phi(knobs, normalize(knobs["before"], activation))
 
     def observe(self, weights, knobs, inputs, layer, before, state):
-        flat = self.flatness(knobs, self._inner(weights, knobs, before))
+        hidden = product(self.read_inner(weights, knobs, before), weights["inner"])
+        flat = self.flatness(knobs, self._before_outer(weights, knobs, hidden))
         return {name: jnp.where(layer > 0, share, 0.0) for name, share in flat.items()}
 
 
@@ -130,6 +146,11 @@ class Residual(ChainSetting):
     def drawn_by(self) -> str:
         """The name of the initializer that draws the weights: the start's own, if it has one."""
         return STARTS[self.start].initializer or self.initializer
+
+    @property
+    def fitted_by(self):
+        """See :class:`AnySetting`."""
+        return INITIALIZERS[self.drawn_by].fitted_by
 
     def check_examples(self, count):
         """Batch normalization takes two examples at least."""

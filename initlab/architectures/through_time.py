@@ -88,13 +88,18 @@ def _follow(chain, draws: dict, scales: dict, knobs, depth, x):
 
 
 @details.jacobian_singular_values.register
-def _recurrent_singular_values(setting: Recurrent, batch: Batch, example: int = 0) -> np.ndarray:
+def _recurrent_singular_values(
+    setting: Recurrent, batch: Batch, example: int = 0, weights=None
+) -> np.ndarray:
     """Of ``d memory_T / d memory_0``, the product of all steps' Jacobians: ``[m]``."""
     sizes = batch.inputs.shape[1], batch.classes
+    draws, scales = draws_for(setting, *sizes).layers, setting.scales(*sizes).layers
+    if weights is not None:
+        draws, scales = weights.layers, dict.fromkeys(weights.layers, np.float32(1))
     jacobian, exponent = _follow(
         setting.chain(*sizes),
-        draws_for(setting, *sizes).layers,
-        setting.scales(*sizes).layers,
+        draws,
+        scales,
         setting.knobs(),
         np.int32(setting.steps),
         batch.inputs[example][None],

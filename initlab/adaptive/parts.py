@@ -1,0 +1,126 @@
+"""The arrays of any network in one form, so that an adaptive start is written once for all kinds.
+
+That form is ``Weights`` of ``initlab.architectures``: what reads the input, all other layers
+stacked, and the readout. A *matrix* is one layer's array of two axes or more; matrices are counted
+in the order in which a signal meets them.
+
+Shapes: L depth, P matrices, B examples, F features, K classes.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from initlab.activations import ACTIVATIONS
+from initlab.architectures.chain import ChainSetting, answer
+from initlab.architectures.draws import Weights
+from initlab.measures import product
+from initlab.setting import AnySetting, Setting
+
+
+class Place(NamedTuple):
+    """Where a matrix stands in the parts."""
+
+    part: str  # "first", "layers" or "readout"
+    name: str
+    index: int | None  # in the stack of layers
+    label: str  # for tables and axes
+
+
+def parts_of(weights) -> Weights:
+    """What ``initlab.weights`` returns for a setting of any kind, as ``Weights``."""
+    if isinstance(weights, Weights):
+        return weights
+    first, *hidden, readout = [{"weight": weight, "bias": bias} for weight, bias in weights]
+    n = first["weight"].shape[1]
+    stacked = {
+        "weight": np.array([layer["weight"] for layer in hidden]).reshape(-1, n, n),
+        "bias": np.array([layer["bias"] for layer in hidden]).reshape(-1, n),
+    }
+    return Weights(first, stacked, readout)
+
+
+def weights_of(setting: AnySetting, parts: Weights):
+    """The inverse of :func:`parts_of`: the form that ``initlab.weights`` returns."""
+    parts = jax.tree.map(lambda array: np.asarray(array, np.float32), parts)
+    if not isinstance(setting, Setting):
+        return parts
+    hidden = zip(parts.layers["weight"], parts.layers["bias"], strict=True)
+    ends = ((part["weight"], part["bias"]) for part in (parts.first, parts.readout))
+    first, readout = ends
+    return [first, *hidden, readout]
+
+
+def places(parts: Weights) -> tuple[Place, ...]:
+    """All matrices of a network, in the order in which a signal meets them."""
+    stacked = [name for name, array in parts.layers.items() if np.ndim(array) >= 3]
+    count = len(next(iter(parts.layers.values())))
+    found = [Place("first", name, None, "layer 1") for name in parts.first if name == "weight"]
+    for index in range(count):
+        for name in stacked:
+            label = f"layer {index + 2}"
+            if len(stacked) > 1:
+                label = f"block {index + 1}, {name}"
+            found.append(Place("layers", name, index, label))
+    return (*found, Place("readout", "weight", None, "readout"))
+
+
+def matrix(parts: Weights, place: Place):
+    """The matrix at a place."""
+    array = getattr(parts, place.part)[place.name]
+    return array if place.index is None else array[place.index]
+
+
+def norms(parts: Weights) -> np.ndarray:
+    """``[P]`` Frobenius norms of all matrices, in float64."""
+    return np.array(
+        [np.linalg.norm(np.asarray(matrix(parts, place), np.float64)) for place in places(parts)]
+    )
+
+
+def scaled(parts: Weights, scale: np.ndarray) -> Weights:
+    """The parts with every matrix times its number in ``scale``, ``[P]``; the rest as it was."""
+    parts = jax.tree.map(lambda array: np.array(array, np.float32), parts)
+    for place, factor in zip(places(parts), scale, strict=True):
+        array = getattr(parts, place.part)[place.name]
+        where = ... if place.index is None else place.index
+        array[where] = np.float32(factor) * array[where]
+    return parts
+
+
+class Network(NamedTuple):
+    """What a network answers, as a function of its parts; hashable, to be compiled for."""
+
+    setting: AnySetting  # its scales and seed do not matter: see network_of
+    features: int
+    classes: int
+
+    def logits(self, parts: Weights, inputs):
+        """Logits ``[B, K]``, by a loop that compiles in the same time at any depth."""
+        if isinstance(self.setting, ChainSetting):
+            chain = self.setting.chain(self.features, self.classes)
+            return answer(chain, self.setting.knobs(), self.setting.depth, parts, inputs)
+        return _dense_logits(ACTIVATIONS[self.setting.activation].function, parts, inputs)
+
+    def loss(self, parts: Weights, inputs, labels):
+        """Mean cross-entropy in nats."""
+        likelihood = jax.nn.log_softmax(self.logits(parts, inputs))
+        return -jnp.mean(jnp.take_along_axis(likelihood, labels[:, None], axis=1))
+
+
+def network_of(setting: AnySetting, features: int, classes: int) -> Network:
+    """The network of a setting; those that differ in scale and seed alone are equal."""
+    alike = {"seed": 0, "gain": 1.0}
+    return Network(setting.replace(**alike), features, classes)
+
+
+def _dense_logits(phi, parts: Weights, inputs):
+    def layer(x, weights):
+        return phi(product(x, weights["weight"]) + weights["bias"]), None
+
+    x, _ = layer(inputs, parts.first)
+    x, _ = lax.scan(layer, x, parts.layers)
+    return product(x, parts.readout["weight"]) + parts.readout["bias"]
