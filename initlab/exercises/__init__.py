@@ -10,6 +10,7 @@ from initlab.exercises.gradients import BACKWARD, GRADIENT_RATIO, OVERFLOW_DEPTH
 from initlab.exercises.kernels import KERNEL_SCALE
 from initlab.exercises.memory import FORGET_BIAS
 from initlab.exercises.moments import CRITICAL_GAIN, VARIANCE_MAP
+from initlab.exercises.races import BLIND_LOSS, PAIRED_INTERVAL, STEPS_TO
 from initlab.exercises.scales import GLOROT_SCALE, HE_SCALE
 from initlab.exercises.symmetry import BREAK_SYMMETRY
 
@@ -27,5 +28,8 @@ for _exercise in (
     FORGET_BIAS,
     RESIDUAL_GROWTH,
     FIXUP_SCALE,
+    BLIND_LOSS,
+    STEPS_TO,
+    PAIRED_INTERVAL,
 ):
     EXERCISES.add(_exercise)
