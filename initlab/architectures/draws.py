@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from initlab.draws import Kept, zeros
+from initlab.draws import Kept, jit_draw, zeros
 
 _KEPT = Kept(512 * 2**20)
 
@@ -36,12 +36,12 @@ def scaled(draws: dict, scales: dict) -> dict:
     return {name: scales[name] * array for name, array in draws.items()}
 
 
-@functools.partial(jax.jit, static_argnames=("matrix",))
+@functools.partial(jit_draw, static_argnames=("matrix",))
 def _draw_once(matrix: Matrix, seed, place, position):
     return matrix.draw(key_of(seed, place, position), matrix.shape)
 
 
-@functools.partial(jax.jit, static_argnames=("matrix",), donate_argnames=("layers",))
+@functools.partial(jit_draw, static_argnames=("matrix",), donate_argnames=("layers",))
 def _draw_layers(matrix: Matrix, layers, seed, position, start, stop):
     """Fill ``layers[start:stop]`` in place; index 0 belongs to layer 2."""
 
