@@ -4,6 +4,8 @@ from initlab import adaptive as adaptive
 from initlab import data as data
 from initlab import teaching as teaching
 from initlab import theory as theory
+from initlab.adaptive.fit_explorer import explore_fit as explore_fit
+from initlab.adaptive.pictures import plot_adapted as plot_adapted
 from initlab.architectures import Convolutional as Convolutional
 from initlab.architectures import Recurrent as Recurrent
 from initlab.architectures import Residual as Residual

@@ -13,6 +13,7 @@ from initlab.draws import compile_draws
 from initlab.initializers import INITIALIZERS, menu
 from initlab.network import compile_pass
 from initlab.setting import AnySetting, Setting, entry_of
+from initlab.starts import fitted
 from initlab.theory import predict
 from initlab.warming import WARMER
 
@@ -32,7 +33,7 @@ def prepare_when_idle(
     """
     tasks = _all_of(setting, batch)
     for other in others:
-        tasks += [*drawing(other, batch), *_measuring(other, batch)]
+        tasks += [*_starting(other, batch), *_measuring(other, batch)]
         if details:
             key = "details", program(other, batch)
             tasks.append((key, functools.partial(compile_details, other, batch)))
@@ -48,7 +49,7 @@ def first_frame(setting: AnySetting, batch: Batch) -> Iterator[int]:
 
     def draw_and_predict() -> None:
         with contextlib.suppress(Exception):
-            for _, task in drawing(setting, batch):
+            for _, task in _starting(setting, batch):
                 task()
             predict(setting, batch)
 
@@ -68,7 +69,7 @@ def _all_of(setting: AnySetting, batch: Batch) -> list:
         if field.metadata["check"] is entry_of and field.metadata["allowed"] == (INITIALIZERS,):
             for name in menu(type(setting)):
                 with contextlib.suppress(ValueError):  # one that this network cannot have
-                    tasks += drawing(setting.replace(**{field.name: name}), batch)
+                    tasks += _starting(setting.replace(**{field.name: name}), batch)
     return list(dict(reversed(tasks)).items())[::-1]  # each key once, where it came first
 
 
@@ -79,6 +80,15 @@ def _by_activation(setting: AnySetting, batch: Batch):
         small = setting.replace(activation=name, **{setting.counted: lowest})
         yield (type(setting), name, batch.classes), functools.partial(predict, small, batch)
         yield name, lambda name=name: ACTIVATIONS[name].flat_range
+
+
+def _starting(setting: AnySetting, batch: Batch):
+    """What makes a setting's weights: it draws them, and perhaps fits them to the batch."""
+    yield from drawing(setting, batch)
+    if setting.fitted_by is not None:
+        lowest, _ = type(setting).limits(setting.counted)
+        small = setting.replace(**{setting.counted: lowest})
+        yield (setting.fitted_by, program(setting, batch)), functools.partial(fitted, small, batch)
 
 
 def _measuring(setting: AnySetting, batch: Batch):

@@ -10,6 +10,9 @@ import numpy as np
 
 from initlab.data import Batch, digits
 from initlab.setting import AnySetting, Setting, whole_number
+from initlab.tables import Table
+
+_SHOWN = 12  # matrices in a notebook's table
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -38,6 +41,8 @@ class Adapted:
     stopped: str
     #: steps taken -> weights
     stages: Callable[[int], object]
+    #: what it was fitted to; None if that was no batch
+    batch: Batch | None = None
 
     @property
     def steps(self) -> int:
@@ -51,6 +56,25 @@ class Adapted:
           TypeError, ValueError: a step that is no whole number from 0 to ``steps``.
         """
         return self.stages(whole_number("step", step, 0, self.steps))
+
+    def to_dataset(self):
+        """``scale`` and ``objective`` as an ``xarray.Dataset`` by step and matrix."""
+        import xarray  # slow to import, and only this needs it
+
+        return xarray.Dataset(
+            {"scale": (("step", "matrix"), self.scale), "objective": ("step", self.objective)},
+            coords={"step": np.arange(self.steps + 1), "matrix": list(self.matrices)},
+            attrs=dataclasses.asdict(self.setting)
+            | {"method": self.method, "aim": self.aim, "stopped": self.stopped},
+        )
+
+    def _repr_markdown_(self):
+        """What a notebook shows: the same words over a table of matrices, at most twelve."""
+        count = len(self.matrices)
+        shown = np.unique(np.linspace(0, count - 1, min(count, _SHOWN)).round().astype(int))
+        rows = [(self.matrices[place], f"{self.scale[-1, place]:.3g}") for place in shown]
+        table = Table(repr(self), ("matrix", "norm, over that of the start"), tuple(rows))
+        return table._repr_markdown_()
 
     def __repr__(self):
         smallest, largest = np.nanmin(self.scale[-1]), np.nanmax(self.scale[-1])

@@ -238,7 +238,7 @@ def data_dependent(
     still = int(found["still"][:count].sum())
     if still:
         stopped += f"; {still} units do not move over the batch, and were left as drawn"
-    return _adapted(setting, start, stages, stopped)
+    return _adapted(setting, batch, start, stages, stopped)
 
 
 def _away(stage: dict, count: int) -> np.ndarray:
@@ -249,7 +249,7 @@ def _away(stage: dict, count: int) -> np.ndarray:
     return rate - rate.mean() - np.log(deviation) / count
 
 
-def _adapted(setting, start, stages: list[dict], stopped: str) -> Adapted:
+def _adapted(setting, batch, start, stages: list[dict], stopped: str) -> Adapted:
     count = len(start)
 
     def weights_at(step):
@@ -267,7 +267,8 @@ def _adapted(setting, start, stages: list[dict], stopped: str) -> Adapted:
         matrices=tuple(place.label for place in places(parts_of(start))),
         scale=np.where(norms[0] > 0, norms / np.where(norms[0] > 0, norms[0], 1.0), 1.0),
         objective=objective,
-        aim="largest distance of ln |gradient|/|W| from its mean over the matrices",
+        aim="largest distance of ln(|gradient| / |W|) from its mean",
         stopped=stopped,
         stages=weights_at,
+        batch=batch,
     )

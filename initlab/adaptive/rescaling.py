@@ -80,7 +80,8 @@ def emergence_promoting(
         matrices=labels,
         scale=scale,
         objective=np.array(losses),
-        aim="loss on the batch, which a relu network keeps,",
+        aim="loss on the batch",
         stopped=f"all matrices are rescaled, by a factor of {alpha:g} from one to the next",
         stages=weights_at,
+        batch=batch,
     )

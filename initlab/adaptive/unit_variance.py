@@ -124,8 +124,9 @@ def lsuv(
     out = jax.device_get(_fit(*way, batch.inputs, *numbers))
     start = parts_of(drawn_weights(full_precision(setting), *sizes))
     labels = tuple(place.label for place in places(start))
-    deviations = out["deviations"][: len(labels)].astype(np.float64)
-    scale, objective = _history(deviations, out["state"][: len(labels)])
+    deviations, state = (out[name][: len(labels)] for name in ("deviations", "state"))
+    deviations = deviations.astype(np.float64)
+    scale, objective = _history(deviations, state)
     return Adapted(
         setting=setting,
         method="lsuv",
@@ -133,9 +134,10 @@ def lsuv(
         matrices=labels,
         scale=scale,
         objective=objective,
-        aim="mean |ln Var z| of the matrices, each as its turn finds it",
-        stopped=_told(labels, deviations, out["state"], tolerance),
+        aim="mean |ln Var z|, each matrix in its turn",
+        stopped=_told(labels, deviations, state, tolerance),
         stages=lambda step: weights_of(setting, scaled(start, scale[step])),
+        batch=batch,
     )
 
 
@@ -160,11 +162,11 @@ def _told(labels, deviations, state, tolerance: float) -> str:
     """Why there was no more to be done."""
     rounds = np.isfinite(deviations[:, 1:]).sum(axis=1)
     last = deviations[np.arange(len(rounds)), rounds]
-    beyond = (state[: len(labels)] == _FINE) & ~(np.abs(last**2 - 1) < tolerance)
+    beyond = (state == _FINE) & ~(np.abs(last**2 - 1) < tolerance)
     told = [
-        _named(labels, state[: len(labels)] == _NOT_FINITE, "puts out what is not finite"),
-        _named(labels, state[: len(labels)] == _STILL, "puts out variance 0, and was left alone"),
-        _named(labels, beyond, f"is still farther than {tolerance:g} from variance 1"),
+        _named(labels, state == _NOT_FINITE, "puts out what is not finite"),
+        _named(labels, state == _STILL, "puts out variance 0, which no factor changes"),
+        _named(labels, beyond, f"stays farther than {tolerance:g} from variance 1"),
     ]
     told = [words for words in told if words]
     everything = f"all {len(labels)} matrices put out a variance within {tolerance:g} of 1"
@@ -176,4 +178,5 @@ def _named(labels, where, words: str) -> str:
     if not where.any():
         return ""
     others = where.sum() - 1
-    return f"{labels[np.argmax(where)]} {words}" + (f", and {others} more" if others else "")
+    more = f", and so {'does' if others == 1 else 'do'} {others} more" if others else ""
+    return f"{labels[np.argmax(where)]} {words}{more}"
