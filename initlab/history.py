@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from initlab.setting import Setting
+from initlab.setting import AnySetting
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -23,7 +23,9 @@ class History:
     with NaN.
     """
 
-    settings: tuple[Setting, ...]
+    settings: tuple[AnySetting, ...]
+    #: what each start is called: starts that differ in nothing but their seed share a name
+    names: tuple[str, ...]
     #: [R] how many steps were taken when the record was made; the first is 0
     steps: np.ndarray
     #: [S, R] mean cross-entropy over all examples trained on, in nats, without dropout
@@ -38,18 +40,46 @@ class History:
     gradient_second_moment: np.ndarray
     #: [S, R, L + 1] over them and units together, centred; layer 0 is the input
     activation_variance: np.ndarray
+    #: [S, R, L + 1] norm of the last step's update over the norm of what it updates, all arrays
+    #: of a layer together: layer 1 first, readout last; NaN before a step, and where all are zero
+    update_ratio: np.ndarray
     #: [S, R, F, n] weights that read the input; None unless asked for
     first_layer: np.ndarray | None
     #: each start's own as trained so far, in the form that ``initlab.weights`` returns
     parameters: list
-    #: for each start, the steps taken when its loss first was not finite; None if it always was
+    #: for each start, the steps taken when its loss first was not finite; None if it always was.
+    #: It takes no further ones: ``parameters`` are those that made it so.
     diverged_at: tuple[int | None, ...]
+    #: for each start, the layer where a value then first was not finite; ``depth + 1``, the
+    #: readout, if all layers' were; None if it has not diverged
+    diverged_layer: tuple[int | None, ...]
     #: False if training was stopped before its last step, or still goes on
     complete: bool
 
     def __len__(self):
         """The number of starts."""
         return len(self.settings)
+
+    def by_name(self, field: str) -> dict[str, np.ndarray]:
+        """A field's arrays by the starts' names: ``[seeds, R, …]`` each, in the order of starts."""
+        values = getattr(self, field)
+        return {name: values[places] for name, places in self.places.items()}
+
+    @property
+    def places(self) -> dict[str, list[int]]:
+        """Where the starts of each name stand in the list of settings."""
+        places = {}
+        for place, name in enumerate(self.names):
+            places.setdefault(name, []).append(place)
+        return places
+
+    def say_divergence(self, start: int) -> str:
+        """Where and when a start diverged, in words; empty if it did not."""
+        step, layer = self.diverged_at[start], self.diverged_layer[start]
+        if step is None:
+            return ""
+        where = "the readout" if layer > self.settings[start].depth else f"layer {layer}"
+        return f"diverged at step {step}, first at {where}"
 
     def __repr__(self):
         rows = [f"after {self.steps[-1]} steps{'' if self.complete else ' (not complete)'}:"]
@@ -62,47 +92,34 @@ class History:
                 f"{self.held_out_accuracy[start, -1]:10.3f}  {' '.join(f'{x:.0f}' for x in shown)}"
                 f"  {setting}"
             )
-            if self.diverged_at[start] is not None:
-                rows[-1] += f", diverged at step {self.diverged_at[start]}"
+            divergence = self.say_divergence(start)
+            rows[-1] += f", {divergence}" if divergence else ""
         return "\n".join(rows)
 
 
-class Records:
-    """What was recorded so far, side by side over the groups, in arrays made once."""
+def names_of(settings: tuple[AnySetting, ...], given: list[bool]) -> tuple[str, ...]:
+    """What tells starts apart, in words: where they differ, but for the seed.
 
-    def __init__(self, settings, groups, schedule):
-        self._settings, self._groups, self._schedule = settings, groups, schedule
-        self._arrays, self._parameters, self._diverged_at = {}, [], ()
-        self.done = 0
+    Args:
+      settings: the starts.
+      given: whether each starts from weights that were given, and not from the setting's own.
+    """
+    names = []
+    for setting, weights_given in zip(settings, given, strict=True):
+        kind = type(setting)
+        alike = [other for other in settings if type(other) is kind]
+        words = [] if len(alike) == len(settings) else [kind.__name__]
+        for field in dataclasses.fields(kind):
+            values = {getattr(other, field.name) for other in alike}
+            if field.name != "seed" and len(values) > 1:
+                words.append(_say(field.name, getattr(setting, field.name)))
+        name = ", ".join(words) or setting.describe().rstrip(".")
+        if weights_given:
+            times = sum(one.startswith(f"{name}, given weights") for one in names)
+            name = f"{name}, given weights" + (f" {times + 1}" if times else "")
+        names.append(name)
+    return tuple(names)
 
-    def add(self, measured: list[dict]) -> None:
-        """Add a record: a dict for each group, as :meth:`Group.record` returns them."""
-        for name in measured[0]:
-            if not self.done:
-                sizes = np.max([record[name].shape[1:] for record in measured], axis=0)
-                shape = (len(self._settings), len(self._schedule), *sizes.astype(int))
-                self._arrays[name] = np.full(shape, np.nan, measured[0][name].dtype)
-            for group, record in zip(self._groups, measured, strict=True):
-                used = tuple(slice(size) for size in record[name].shape[1:])
-                self._arrays[name][(group.places, self.done, *used)] = record[name]
-        parameters = [None] * len(self._settings)
-        diverged_at = [None] * len(self._settings)
-        for group in self._groups:
-            for index, (place, own) in enumerate(zip(group.places, group.parameters, strict=True)):
-                parameters[place] = own
-                step = int(group.diverged_at[index])
-                diverged_at[place] = step if step >= 0 else None
-        self._parameters, self._diverged_at = parameters, tuple(diverged_at)
-        self.done += 1
 
-    def history(self) -> History:
-        """The records so far; later ones do not change it."""
-        return History(
-            settings=self._settings,
-            steps=np.array(self._schedule[: self.done]),
-            parameters=self._parameters,
-            diverged_at=self._diverged_at,
-            complete=self.done == len(self._schedule),
-            **{"first_layer": None}
-            | {name: values[:, : self.done] for name, values in self._arrays.items()},
-        )
+def _say(field: str, value) -> str:
+    return value if isinstance(value, str) else f"{field.replace('_', ' ')} {value:.4g}"

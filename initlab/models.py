@@ -9,6 +9,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from initlab import measures
 from initlab.activations import ACTIVATIONS, Activation
@@ -35,6 +36,17 @@ class Model:
         """Which hidden units are kept in a step, scaled up so that the mean stays."""
         raise NotImplementedError
 
+    def norms(self, parameters):
+        """``[L + 1]``: of each layer's arrays taken together, layer 1 first, readout last."""
+        raise NotImplementedError
+
+    def first_not_finite(self, knobs, parameters, inputs) -> int:
+        """The layer, from 1, where a value of one network first is not finite.
+
+        ``L + 1``, the readout, if all layers' values are: then it is there that the loss is not.
+        """
+        raise NotImplementedError
+
     def measure(self, settings, parameters, batch: Batch) -> dict:
         """By layer, float64 arrays ``[S, …]`` by the names of History; parameters are ``[S, …]``.
 
@@ -42,6 +54,15 @@ class Model:
         are not finite.
         """
         raise NotImplementedError
+
+
+def norm(arrays):
+    """Of all entries of some arrays together; scaled by the largest, whose square may overflow."""
+    leaves = jax.tree.leaves(arrays)
+    largest = functools.reduce(jnp.maximum, [jnp.max(jnp.abs(leaf)) for leaf in leaves])
+    scale = jnp.where(largest > 0, largest, 1.0)
+    squares = sum(jnp.sum(jnp.sum(jnp.atleast_1d(leaf / scale) ** 2, axis=0)) for leaf in leaves)
+    return largest * jnp.sqrt(squares)
 
 
 @functools.singledispatch
@@ -58,12 +79,25 @@ class _Dense(Model):
 
     def logits(self, knobs, parameters, inputs, masks=None):
         """See :class:`Model`."""
-        return _forward(self.activation.function, parameters, inputs, masks)[-1]
+        return _forward(self.activation.function, parameters, inputs, masks)[1]
 
     def masks(self, key, parameters, examples: int, dropout):
         """See :class:`Model`."""
         kept = jax.random.bernoulli(key, 1 - dropout, (self.depth, examples, self.width))
         return kept / (1 - dropout)
+
+    def norms(self, parameters):
+        """See :class:`Model`."""
+        ends = jnp.stack([norm(parameters[0]), norm(parameters[-1])])
+        return jnp.concatenate([ends[:1], jax.vmap(norm)(_hidden(parameters)), ends[1:]])
+
+    def first_not_finite(self, knobs, parameters, inputs) -> int:
+        """See :class:`Model`."""
+        after, _ = _forward(self.activation.function, parameters, inputs)
+        return 1 + next(
+            (layer for layer, values in enumerate(after) if not jnp.isfinite(values).all()),
+            self.depth,
+        )
 
     def measure(self, settings, parameters, batch: Batch) -> dict:
         """See :class:`Model`."""
@@ -91,42 +125,63 @@ def _dense_model(setting: Setting, features: int, classes: int):
 
 
 def _forward(phi, parameters, inputs, masks=None):
-    """Preactivations and activations of all hidden layers, and the logits."""
-    before, after, x = [], [], inputs
+    """Activations of all hidden layers, and the logits."""
+    after, x = [], inputs
     for index, (weight, bias) in enumerate(parameters[:-1]):
-        before.append(product(x, weight) + bias)
-        x = phi(before[-1])
+        x = phi(product(x, weight) + bias)
         x = x if masks is None else x * masks[index]
         after.append(x)
     weight, bias = parameters[-1]
-    return before, after, product(x, weight) + bias
+    return after, product(x, weight) + bias
+
+
+def _hidden(parameters):
+    """Weights ``[L - 1, n, n]`` and biases ``[L - 1, n]`` of the layers of one shape, stacked."""
+    if len(parameters) == 2:
+        (bias,) = parameters[0][1:]
+        return jnp.zeros((0, len(bias), len(bias))), jnp.zeros((0, len(bias)))
+    return tuple(jnp.stack(arrays) for arrays in zip(*parameters[1:-1], strict=True))
 
 
 @functools.partial(jax.jit, static_argnames=("activation",))
 def _measure(activation, parameters, inputs, labels) -> dict:
-    def one_start(parameters):
-        before, after, logits = _forward(activation.function, parameters, inputs)
-        layers = [inputs, *after]
-        return _layer_measures(activation, parameters, before, layers, logits, labels)
-
-    return jax.vmap(one_start)(parameters)
+    return jax.vmap(lambda one: _layer_measures(activation, one, inputs, labels))(parameters)
 
 
-def _layer_measures(activation, parameters, before, layers, logits, labels) -> dict:
+def _layer_measures(activation, parameters, inputs, labels) -> dict:
     """One start's signals by layer, squares and their exponents apart, as the probe keeps them.
 
-    ``before`` are the hidden preactivations, ``layers`` the input and the hidden activations.
+    Loops over the layers compile in the same time at any depth.
     """
-    delta = jax.nn.softmax(logits) - jax.nn.one_hot(labels, logits.shape[1])
-    weight = parameters[-1][0]
-    sizes = product(jnp.abs(delta), jnp.abs(weight).T)
-    back = measures.unless_rounding(product(delta, weight.T), sizes)
-    deltas, exponents, exponent = [], [], 0
-    for z, (weight, _) in zip(before[::-1], parameters[-2::-1], strict=True):
+    (weight, bias), (readout, readout_bias) = parameters[0], parameters[-1]
+    hidden = _hidden(parameters)
+
+    def forward(z, layer):
+        weight, bias = layer
+        z = product(activation.function(z), weight) + bias
+        return z, z
+
+    def gradient(back, z):
         delta, shift, _ = normalized(back * activation.derivative(z))
-        exponent += shift
-        deltas, exponents = [delta, *deltas], [exponent, *exponents]
-        back = product(delta, weight.T)
+        return delta, shift
+
+    def backward(carry, layer):
+        (back, exponent), (z, weight) = carry, layer
+        delta, shift = gradient(back, z)
+        return (product(delta, weight.T), exponent + shift), (delta, exponent + shift)
+
+    first = product(inputs, weight) + bias
+    last, others = lax.scan(forward, first, hidden)
+    logits = product(activation.function(last), readout) + readout_bias
+
+    error = jax.nn.softmax(logits) - jax.nn.one_hot(labels, logits.shape[1])
+    sizes = product(jnp.abs(error), jnp.abs(readout).T)
+    back = measures.unless_rounding(product(error, readout.T), sizes)
+    (back, exponent), (deltas, exponents) = lax.scan(
+        backward, (back, jnp.int32(0)), (others, hidden[0]), reverse=True
+    )
+    delta, shift = gradient(back, first)
+    deltas = jnp.concatenate([delta[None], deltas])
 
     def signal(x):
         scaled, exponent, finite = normalized(x)
@@ -137,13 +192,14 @@ def _layer_measures(activation, parameters, before, layers, logits, labels) -> d
         }
         return out, scaled
 
-    # hidden layers are of one shape: measured at once, they are compiled once
-    (first, _), (hidden, scaled) = signal(layers[0]), jax.vmap(signal)(jnp.stack(layers[1:]))
-    deltas = jnp.stack(deltas)
+    of_input, _ = signal(inputs)
+    of_layers, scaled = jax.vmap(signal)(
+        activation.function(jnp.concatenate([first[None], others]))
+    )
     return {
-        **jax.tree.map(lambda x, xs: jnp.append(x[None], xs), first, hidden),
+        **jax.tree.map(lambda x, xs: jnp.append(x[None], xs), of_input, of_layers),
         "logits_finite": jnp.isfinite(logits).all(),
         "gradient_second_moment": jax.vmap(lambda delta: measures.mean(delta**2))(deltas),
-        "gradient_exponent": jnp.stack(exponents),
+        "gradient_exponent": jnp.append((exponent + shift)[None], exponents),
         "distinct_neurons": jax.vmap(measures.distinct_neurons)(scaled, deltas),
     }

@@ -21,7 +21,7 @@ from jax import lax
 
 from initlab.models import Model, model_of
 
-BY_RECORD = ("loss", "accuracy", "held_out_accuracy")
+BY_RECORD = ("loss", "accuracy", "held_out_accuracy", "update_ratio")
 
 
 # --- the two programs ------------------------------------------------------------------------
@@ -45,12 +45,14 @@ def _make(value):
 
     Functions of others count by identity, since they may read globals that have changed.
     """
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return type(value), tuple(_make(entry) for entry in value)
     if isinstance(value, types.FunctionType) and (value.__module__ or "").startswith("optax."):
         enclosed = tuple(cell.cell_contents for cell in value.__closure__ or ())
         keywords = tuple((value.__kwdefaults__ or {}).items())
         return value.__code__, _make((enclosed, value.__defaults__ or (), keywords))
+    if type(value) is int:
+        value = float(value)  # as some schedules turn their own numbers when they are called
     hash(value)
     return type(value), value  # the type, since 1 == True
 
@@ -72,6 +74,7 @@ class _State(NamedTuple):
     order: jax.Array  # [B] the epoch's permutation of the examples
     step: jax.Array  # how many were taken
     diverged_at: jax.Array  # [S], -1 as long as losses are finite
+    update_ratio: jax.Array  # [S, L + 1] of the last step of a call; NaN before any
 
 
 def _cross_entropy(logits, labels):
@@ -79,14 +82,16 @@ def _cross_entropy(logits, labels):
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
-@functools.partial(jax.jit, static_argnames=("optimizer", "examples"))
-def _begin(optimizer: _Optimizer, parameters, examples: int) -> _State:
+@functools.partial(jax.jit, static_argnames=("model", "optimizer", "examples"))
+def _begin(model: Model, optimizer: _Optimizer, parameters, examples: int) -> _State:
+    ratio = jax.eval_shape(jax.vmap(model.norms), parameters)
     return _State(
         parameters,
         jax.vmap(optimizer.init)(parameters),
         jnp.arange(examples),
         jnp.int32(0),
-        jnp.full(len(jax.tree.leaves(parameters)[0]), -1, jnp.int32),
+        jnp.full(ratio.shape[0], -1, jnp.int32),
+        jnp.full(ratio.shape, jnp.nan),
     )
 
 
@@ -114,13 +119,21 @@ def _advance(
 
         loss, gradient = jax.value_and_grad(loss_of)(parameters)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, parameters)
-        return optax.apply_updates(parameters, model.trained(updates)), optimizer_state, loss
+        updates = model.trained(updates)
+        # who has diverged stays as it is, so that it can be seen where
+        stays, moved = ~jnp.isfinite(loss), optax.apply_updates(parameters, updates)
+        moved = jax.tree.map(lambda old, new: jnp.where(stays, old, new), parameters, moved)
+        return moved, optimizer_state, updates, loss
 
     def shuffled(state):
         key = jax.random.fold_in(order_key, state.step // batches)
         return jax.random.permutation(key, examples)
 
-    def step(_, state):
+    def ratio(updates, parameters):
+        updated, size = model.norms(updates), model.norms(parameters)
+        return jnp.where(size > 0, updated / size, jnp.nan)
+
+    def step(index, state):
         order, x, y, masks = state.order, inputs, labels, None
         if batch_size < examples:
             place = state.step % batches
@@ -130,11 +143,19 @@ def _advance(
         if drops:
             key = jax.random.fold_in(mask_key, state.step)
             masks = model.masks(key, state.parameters, batch_size, dropout)
-        parameters, optimizer_state, loss = jax.vmap(one_start, in_axes=(0, 0, None, None, None))(
+        all_starts = jax.vmap(one_start, in_axes=(0, 0, None, None, None))
+        parameters, optimizer_state, updates, loss = all_starts(
             state.parameters, state.optimizer, x, y, masks
         )
+        update_ratio = lax.cond(  # what nobody asks for is not computed
+            index == count - 1,
+            jax.vmap(ratio),
+            lambda *_: state.update_ratio,
+            updates,
+            state.parameters,
+        )
         diverged_at = _first_divergence(state.diverged_at, loss, state.step)
-        return _State(parameters, optimizer_state, order, state.step + 1, diverged_at)
+        return _State(parameters, optimizer_state, order, state.step + 1, diverged_at, update_ratio)
 
     return lax.fori_loop(0, count, step, state)
 
@@ -162,7 +183,8 @@ def _observe(model: Model, knobs, state: _State, inputs, labels, held_inputs, he
         }
 
     out = jax.vmap(one_start)(state.parameters)
-    return out | {"diverged_at": _first_divergence(state.diverged_at, out["loss"], state.step)}
+    out["diverged_at"] = _first_divergence(state.diverged_at, out["loss"], state.step)
+    return out | {"update_ratio": state.update_ratio}
 
 
 # --- a group of starts of one shape ----------------------------------------------------------
@@ -179,7 +201,8 @@ class Group:
         self._batch = jax.device_put((batch.inputs, batch.labels))
         self._held_out = jax.device_put(held_out)
         parameters = jax.tree.map(lambda *arrays: np.stack(arrays), *starts)
-        self.state = _begin(optimizer, parameters, len(batch))
+        self.state = _begin(self._model, optimizer, parameters, len(batch))
+        self.diverged: list[tuple[int, int] | None] = [None] * len(places)  # step and layer
 
     def advance(self, count: int) -> None:
         """Take some steps; returns at once, while they are computed."""
@@ -197,6 +220,10 @@ class Group:
             np.float32(dropout),
         )
 
+    def wait(self) -> None:
+        """Return when all steps are computed."""
+        jax.block_until_ready(self.state.step)
+
     @property
     def parameters(self) -> list:
         """Each start's own, as NumPy arrays."""
@@ -210,9 +237,15 @@ class Group:
         """What is measured now: float64 arrays ``[S, …]`` by the names of History."""
         seen = _observe(self._model, self._knobs, self.state, *self._batch, *self._held_out)
         out = jax.device_get(seen)
-        self.diverged_at = out["diverged_at"]
+        for index, step in enumerate(out["diverged_at"]):
+            if step >= 0 and self.diverged[index] is None:
+                self.diverged[index] = int(step), self._first_not_finite(index)
         record = {name: out[name].astype(np.float64) for name in BY_RECORD}
         record |= self._model.measure(self._settings, self.state.parameters, self._probed)
         if keep_first_layer:
             record["first_layer"] = np.asarray(self.state.parameters[0][0])
         return record
+
+    def _first_not_finite(self, index: int) -> int:
+        own = jax.tree.map(lambda array: array[index], self.state.parameters)
+        return self._model.first_not_finite(self._knobs, own, self._batch[0])

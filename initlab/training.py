@@ -7,8 +7,9 @@ import numpy as np
 import optax
 
 from initlab.data import DIGITS, Batch, digits
-from initlab.history import History, Records
+from initlab.history import History, names_of
 from initlab.models import model_of
+from initlab.run import Run
 from initlab.setting import AnySetting, Setting, bounded_number, whole_number
 from initlab.starts import checked_weights, weights
 from initlab.trainer import Group, shared_optimizer
@@ -16,6 +17,7 @@ from initlab.trainer import Group, shared_optimizer
 TRAINED_DIGITS = 1024  # of the 1,797; the others are held out
 RECORDS = 40  # how many are made of a run by default
 LARGEST_DROPOUT = 0.99
+MAX_SEEDS = 1000
 _MOST_STEPS = 10_000_000
 
 
@@ -32,6 +34,7 @@ def train(
     seed: int = 0,
     record_every: int | None = None,
     keep_first_layer: bool = False,
+    seeds: int = 1,
     progress: Callable[[int, History], object] | None = None,
 ) -> History:
     """Train one start, or several side by side: same examples, same order, same optimizer.
@@ -41,7 +44,8 @@ def train(
     others if they differ in nothing but the scale of their weights and the seed.
 
     Args:
-      settings: the starts, of any kind of network; one setting is a list of one.
+      settings: the starts, of any kind of network; one setting is a list of one, and a dict
+        gives them names.
       batch: examples to learn from; by default 1,024 of the handwritten digits, and then
         ``held_out`` defaults to the other 773.
       held_out: examples to be tested on alone.
@@ -61,6 +65,7 @@ def train(
         start and the end are always recorded.
       keep_first_layer: whether to record the weights that read the input, for pictures; dense
         networks only.
+      seeds: how many times each setting is trained: with its own seed, and those that follow.
       progress: called after each record as ``progress(step, history)`` with all records so far;
         training stops if it returns False.
 
@@ -74,21 +79,64 @@ def train(
         of the wrong shape; a setting whose dtype is not float32. A loss that is no number raises
         nothing: see ``diverged_at``.
 
+    A start whose loss is not finite takes no further steps; the others go on.
+
     Sources: Robbins & Monro 1951 (stochastic gradients); Srivastava et al. 2014 (dropout).
 
     >>> history = train(Setting(depth=2, width=16, initializer="zeros"), steps=3)
     >>> [float(abs(weight).max()) for weight, bias in history.parameters[0]]
     [0.0, 0.0, 0.0]
     """
-    settings, starts = _checked_settings(settings, initial)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be a function of step and history, not {progress!r}")
+    run = begin(
+        settings,
+        batch,
+        held_out=held_out,
+        optimizer=optimizer,
+        steps=steps,
+        batch_size=batch_size,
+        dropout=dropout,
+        initial=initial,
+        seed=seed,
+        record_every=record_every,
+        keep_first_layer=keep_first_layer,
+        seeds=seeds,
+    )
+    try:
+        while not run.complete:
+            run.advance(_MOST_STEPS)
+            if progress is not None and progress(run.step, run.history()) is False:
+                break
+    except KeyboardInterrupt:
+        if not run.recorded:
+            raise
+    return run.history()
+
+
+def begin(
+    settings,
+    batch=None,
+    *,
+    held_out=None,
+    optimizer=None,
+    steps=200,
+    batch_size=None,
+    dropout=0.0,
+    initial=None,
+    seed=0,
+    record_every=None,
+    keep_first_layer=False,
+    seeds=1,
+) -> Run:
+    """A run of which nothing is computed yet; arguments and errors are those of :func:`train`."""
+    settings, names, starts = _checked_settings(settings, initial, seeds)
     batch, held_out = _checked_data(batch, held_out)
     optimizer = optax.sgd(0.1) if optimizer is None else optimizer
     if not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):
         raise TypeError(
             f"optimizer must be one of optax's, such as optax.adam(1e-3), not {optimizer!r}"
         )
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be a function of step and history, not {progress!r}")
     steps = whole_number("steps", steps, 1, _MOST_STEPS)
     batch_size = len(batch) if batch_size is None else batch_size
     batch_size = whole_number("batch_size", batch_size, 1, len(batch))
@@ -96,58 +144,57 @@ def train(
     seed = whole_number("seed", seed, 0, 2**32 - 1)
     record_every = -(-steps // RECORDS) if record_every is None else record_every
     record_every = whole_number("record_every", record_every, 1, _MOST_STEPS)
+    for name, value in (("dropout", dropout), ("keep_first_layer", keep_first_layer)):
+        others = [setting for setting in settings if not isinstance(setting, Setting)]
+        if value and others:
+            raise ValueError(f"{name} is for dense networks, not for {others[0]!r}")
 
     sizes = batch.inputs.shape[1], batch.classes
-    starts = [
-        weights(setting, *sizes, batch)
+    given = [
+        start
         if start is None
         else checked_weights(f"initial for settings[{place}]", setting, start, *sizes)
         for place, (setting, start) in enumerate(zip(settings, starts, strict=True))
     ]
     shared = shared_optimizer(optimizer)
     held = (held_out.inputs, held_out.labels) if held_out else (batch.inputs[:0], batch.labels[:0])
-    for name, value in (("dropout", dropout), ("keep_first_layer", keep_first_layer)):
-        others = [setting for setting in settings if not isinstance(setting, Setting)]
-        if value and others:
-            raise ValueError(f"{name} is for dense networks, not for {others[0]!r}")
-    places = {}
-    for place, setting in enumerate(settings):
-        model, knobs = model_of(setting, *sizes)
-        same = tuple(np.asarray(knob).tobytes() for knob in jax.tree.leaves(knobs))
-        places.setdefault((model, same), []).append(place)
-    groups = [
-        Group(
-            members,
-            [settings[place] for place in members],
-            [starts[place] for place in members],
-            shared,
-            batch,
-            held,
-            (batch_size, seed, dropout),
-        )
-        for members in places.values()
-    ]
+
+    def group() -> list[Group]:
+        places = {}
+        for place, setting in enumerate(settings):
+            model, knobs = model_of(setting, *sizes)
+            same = tuple(np.asarray(knob).tobytes() for knob in jax.tree.leaves(knobs))
+            places.setdefault((model, same), []).append(place)
+        starts = [
+            weights(setting, *sizes, batch) if start is None else start
+            for setting, start in zip(settings, given, strict=True)
+        ]
+        return [
+            Group(
+                members,
+                [settings[place] for place in members],
+                [starts[place] for place in members],
+                shared,
+                batch,
+                held,
+                (batch_size, seed, dropout),
+            )
+            for members in places.values()
+        ]
+
     schedule = [*range(0, steps, record_every), steps]
-    records = Records(settings, groups, schedule)
-    try:
-        for number, step in enumerate(schedule):
-            if number:
-                for group in groups:
-                    group.advance(step - schedule[number - 1])
-            records.add([group.record(keep_first_layer) for group in groups])
-            if progress is not None and progress(step, records.history()) is False:
-                break
-    except KeyboardInterrupt:
-        if not records.done:
-            raise
-    return records.history()
+    return Run(settings, names, group, schedule, keep_first_layer)
 
 
-def _checked_settings(settings, initial) -> tuple[tuple, list]:
-    """The settings, and for each what to start from in its place, if anything."""
+def _checked_settings(settings, initial, seeds) -> tuple[tuple, tuple, list]:
+    """The settings of all seeds, their names, and for each what to start from, if anything."""
+    seeds = whole_number("seeds", seeds, 1, MAX_SEEDS)
     if isinstance(settings, AnySetting):
         settings, initial = [settings], None if initial is None else [initial]
-    if isinstance(settings, str | dict) or not hasattr(settings, "__iter__"):
+    names = None
+    if isinstance(settings, dict):
+        names, settings = tuple(map(str, settings)), settings.values()
+    if isinstance(settings, str) or not hasattr(settings, "__iter__"):
         raise TypeError(
             f"train takes a Setting or several, such as [Setting(depth=3)], not {settings!r}"
         )
@@ -168,7 +215,21 @@ def _checked_settings(settings, initial) -> tuple[tuple, list]:
             f"initial must have weights, or None, for each of {len(settings)} settings,"
             f" not for {len(starts)}"
         )
-    return settings, starts
+    given = [start is not None for start in starts]
+    if seeds > 1 and any(given):
+        raise ValueError(
+            f"initial weights are the same whatever the seed, so that seeds must be 1, not {seeds}"
+        )
+    names = names or names_of(settings, given)
+    return (
+        tuple(one for setting in settings for one in _seeded(setting, seeds)),
+        tuple(name for name in names for _ in range(seeds)),
+        [start for start in starts for _ in range(seeds)],
+    )
+
+
+def _seeded(setting, seeds: int):
+    return (setting.replace(seed=setting.seed + further) for further in range(seeds))
 
 
 def _checked_data(batch, held_out) -> tuple[Batch, Batch | None]:

@@ -6,13 +6,14 @@ import numpy as np
 import optax
 import pytest
 
-from initlab import Batch, Setting, data, probe, train, trainer, weights
+from initlab import Batch, Residual, Setting, data, probe, train, trainer, weights
 from tests.plain_network import plain_logits
 
 BATCH = data.digits(96)
 SHARE = np.bincount(BATCH.labels, minlength=10) / len(BATCH)
 SMALL = Setting(2, 16, "tanh")
 FLOAT32 = np.finfo(np.float32).eps
+START = weights(SMALL)
 
 
 def shortly(settings, steps=3, **options):
@@ -78,6 +79,12 @@ def plain_updates(name, history):
     return -0.01 * first / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
 
 
+def layer_norms(arrays):
+    """Of weight and bias together, layer by layer, of a flat list."""
+    pairs = zip(arrays[::2], arrays[1::2], strict=True)
+    return np.array([np.sqrt((w**2).sum() + (b**2).sum()) for w, b in pairs])
+
+
 @pytest.mark.parametrize(
     ("activation", "name", "optimizer"),
     [
@@ -97,14 +104,18 @@ def test_steps_are_those_of_a_plain_loop(activation, name, optimizer):
     start = weights(setting)
     plain = [array.astype(float) for pair in start for array in pair]
     inputs, losses, gradients = BATCH.inputs.astype(float), [], [[] for _ in plain]
+    ratios = [[np.nan] * 3]
     for _ in range(7):
         loss, new = plain_gradients(plain, inputs, BATCH.labels, activation)
         losses.append(loss)
         [kept.append(gradient) for kept, gradient in zip(gradients, new, strict=True)]
         last = plain
-        plain = [p + plain_updates(name, g) for p, g in zip(plain, gradients, strict=True)]
+        updates = [plain_updates(name, g) for g in gradients]
+        plain = [p + update for p, update in zip(plain, updates, strict=True)]
+        ratios.append(layer_norms(updates) / layer_norms(last))
     tolerance = 1e-4 if name == "adam" else 1e-5
     np.testing.assert_allclose(history.loss[0], losses, rtol=tolerance)
+    np.testing.assert_allclose(history.update_ratio[0], ratios[:7], rtol=10 * tolerance)
     trained = [array for pair in history.parameters[0] for array in pair]
     for now, expected, then in zip(trained, last, (a for p in start for a in p), strict=True):
         size = np.abs(expected - then).max()
@@ -447,13 +458,36 @@ def test_optimizers_that_differ_are_not_taken_for_each_other():
         lambda: optax.sgd(0.1, 0.5, nesterov=True),
         lambda: optax.sgd(optax.linear_schedule(0.1, 0.0, 3)),
         lambda: optax.sgd(optax.linear_schedule(0.1, 0.0, 4)),
+        lambda: optax.adam(optax.warmup_cosine_decay_schedule(0.0, 0.01, 2, 9)),
+        lambda: optax.adam(optax.warmup_cosine_decay_schedule(0.0, 0.01, 3, 9)),
     ]
     keys = [trainer.shared_optimizer(make()).key for make in (*makers, *makers)]
-    assert keys[:5] == keys[5:] and len(set(keys)) == 5
+    assert keys[:7] == keys[7:] and len(set(keys)) == 7
     losses = [shortly(SMALL, 3, optimizer=make()).loss[0, -1] for make in makers[:2]]
     assert losses[0] != losses[1]
     # a reader's own function counts as new each time it is written, and is taken as it is
     assert shortly(SMALL, 3, optimizer=optax.sgd(schedule)).loss[0, -1] == pytest.approx(losses[0])
+
+
+def test_a_warm_up_schedule_is_followed_and_compiled_once():
+    """The first step's rate is 0, the second's half the peak; source: the schedule itself."""
+
+    def warmed_up():
+        return optax.sgd(optax.warmup_cosine_decay_schedule(0.0, 0.1, 2, 10, 0.01))
+
+    rates = [float(optax.warmup_cosine_decay_schedule(0.0, 0.1, 2, 10, 0.01)(n)) for n in range(4)]
+    optimizer = warmed_up()
+    history = shortly(SMALL, 4, optimizer=optimizer, record_every=1)
+    assert history.loss[0, 1] == history.loss[0, 0] and history.update_ratio[0, 1].max() == 0
+    by_hand = START
+    for rate in rates:
+        by_hand = shortly(SMALL, 1, optimizer=optax.sgd(rate), initial=by_hand).parameters[0]
+    for (now, _), (expected, _) in zip(history.parameters[0], by_hand, strict=True):
+        np.testing.assert_allclose(now, expected, atol=1e-6)
+    programs = trainer._advance._cache_size()
+    for same in (optimizer, warmed_up()):  # optax's cosine changes its own numbers when called
+        shortly(SMALL, 4, optimizer=same)
+    assert trainer._advance._cache_size() == programs
 
 
 def test_each_start_has_an_optimizer_state_of_its_own():
@@ -465,6 +499,34 @@ def test_each_start_has_an_optimizer_state_of_its_own():
         pairs = zip(sum(parameters, ()), sum(weights(setting), ()), strict=True)
         length = np.sqrt(sum(((now - then) ** 2).sum() for now, then in pairs))
         assert length == pytest.approx(0.1, rel=1e-3)
+
+
+# --- names and seeds -------------------------------------------------------------------------
+
+
+def test_starts_are_named_by_what_tells_them_apart():
+    settings = [SMALL, SMALL.replace(gain=0.5), SMALL.replace(gain=0.5, seed=3)]
+    history = shortly(settings, 1)
+    assert history.names == ("gain 1", "gain 0.5", "gain 0.5")
+    assert history.places == {"gain 1": [0], "gain 0.5": [1, 2]}
+    grouped = history.by_name("loss")
+    np.testing.assert_array_equal(grouped["gain 0.5"], history.loss[1:])
+    given = shortly([SMALL, SMALL, SMALL], 1, initial=[None, START, START])
+    assert len(set(given.names)) == 3 and given.names[2].endswith(", given weights 2")
+    assert shortly({"one": SMALL, "other": SMALL}, 1).names == ("one", "other")
+    mixed = shortly([SMALL, Residual(blocks=2, width=16)], 1)
+    assert mixed.names == ("Setting", "Residual")
+
+
+def test_seeds_train_each_setting_with_its_own_and_those_that_follow():
+    settings = [SMALL.replace(seed=5), SMALL.replace(gain=0.5)]
+    history = shortly(settings, 2, seeds=3)
+    assert [setting.seed for setting in history.settings] == [5, 6, 7, 0, 1, 2]
+    assert history.by_name("loss")["gain 0.5"].shape == (3, 3)
+    alone = shortly(SMALL.replace(gain=0.5, seed=2), 2)
+    np.testing.assert_allclose(history.loss[5], alone.loss[0], rtol=100 * FLOAT32)
+    with pytest.raises(ValueError, match="seeds must be 1, not 2"):
+        shortly(SMALL, 1, initial=START, seeds=2)
 
 
 # --- divergence, streaming, stopping ---------------------------------------------------------
@@ -480,9 +542,16 @@ def test_a_start_that_diverges_is_recorded_and_the_others_go_on():
     np.testing.assert_array_equal(finite, np.arange(31) < step)
     assert np.isnan(history.distinct_neurons[1, -1]).all()
     assert np.isnan(history.gradient_second_moment[1, -1]).all()
-    assert np.isinf(history.activation_variance[1, -1, 1:]).all()
     assert history.accuracy[1, -1] == 0
-    assert f"diverged at step {step}" in repr(history)
+    layer = history.diverged_layer[1]
+    assert f"diverged at step {step}, first at " in repr(history)
+    assert history.diverged_layer[::2] == (None, None)
+    # it stays as it was, and the plain network with its weights says where
+    weights_then, x = history.parameters[1], BATCH.inputs
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = [np.isfinite(x := x @ weight + bias).all() for weight, bias in weights_then]
+    assert layer == 1 + finite.index(False)
+    np.testing.assert_array_equal(history.loss[1, step:], history.loss[1, step])
     # the step is found between records, too
     seldom = shortly(settings, 30, optimizer=optax.sgd(0.05), record_every=30)
     assert seldom.diverged_at == history.diverged_at
@@ -557,8 +626,6 @@ def test_other_data_is_taken_as_it_is():
     assert history.accuracy[0, -1] > 0.9
 
 
-START = weights(SMALL)
-
 
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
@@ -580,6 +647,7 @@ START = weights(SMALL)
         ((SMALL,), {"dropout": 1.0}, ValueError, "from 0 to 0.99, not 1.0"),
         ((SMALL,), {"record_every": 0}, ValueError, "record_every must be"),
         ((SMALL,), {"seed": -1}, ValueError, "seed must be"),
+        ((SMALL,), {"seeds": 0}, ValueError, "seeds must be a whole number from 1 to"),
         ((SMALL,), {"progress": 1}, TypeError, "progress must be a function"),
         ((SMALL,), {"initial": START[:2]}, ValueError, "have the shapes of the setting's, [(("),
         (([SMALL],), {"initial": START}, ValueError, "for each of 1 settings, not for 3"),

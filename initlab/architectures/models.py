@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.architectures.chain import Chain, ChainSetting, answer
+from initlab.architectures.chain import Chain, ChainSetting, answer, observed_answer
 from initlab.architectures.draws import Weights
 from initlab.data import Batch
-from initlab.models import Model, model_of
+from initlab.models import Model, model_of, norm
 from initlab.network import measure
 from initlab.signals import signals_of
 
@@ -29,6 +29,26 @@ class _Chained(Model):
         """See :class:`Model`."""
         still = {name: jnp.zeros_like(updates.layers[name]) for name in self.fixed}
         return updates._replace(layers=updates.layers | still)
+
+    def norms(self, parameters):
+        """See :class:`Model`."""
+        first, layers, readout = parameters
+        if self.chain.shared:
+            hidden = jnp.full(self.depth, norm(layers))
+        else:
+            hidden = jnp.append(norm(first), jax.vmap(norm)(layers))
+        return jnp.append(hidden, norm(readout))
+
+    def first_not_finite(self, knobs, parameters, inputs) -> int:
+        """See :class:`Model`."""
+
+        def finite(state):
+            return jnp.isfinite(self.chain.activation(knobs, state)).all()
+
+        _, first, others = observed_answer(
+            self.chain, knobs, self.depth, parameters, inputs, finite
+        )
+        return 1 + int(np.argmin([first, *others, False]))
 
     def measure(self, settings, parameters, batch: Batch) -> dict:
         """See :class:`Model`. Each start goes through the program that ``probe`` runs."""
