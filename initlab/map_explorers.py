@@ -191,7 +191,8 @@ def explore_phases(setting: Setting | None = None) -> PhaseExplorer:
 
     Raises:
       TypeError: it is no Setting.
-      ValueError: its initializer is a fixed pattern, or it lies beyond the diagram.
+      ValueError: its initializer is a fixed pattern or fitted to data, or it lies beyond the
+        diagram.
 
     Source: Poole et al. 2016 (arXiv 1606.05340), figure 1.
     """

@@ -120,7 +120,8 @@ def plot_phases(setting: Setting | None = None) -> SpokenFigure:
 
     Raises:
       TypeError: it is no Setting.
-      ValueError: its initializer is a fixed pattern, which no weight variance describes.
+      ValueError: its initializer is a fixed pattern, or fitted to data, which no weight variance
+        describes.
 
     Source: Poole et al. 2016 (arXiv 1606.05340), figure 1.
     """
@@ -145,9 +146,10 @@ def variances(setting: Setting) -> tuple[float, float]:
     """
     entry = INITIALIZERS[setting.initializer]
     if entry.ensemble == "patterned":
+        kind = "a fixed pattern" if entry.fitted_by is None else "fitted to data"
         raise ValueError(
-            f"{setting.initializer} is a fixed pattern, which has no weight variance; take one"
-            " that draws random weights, such as 'glorot_normal'"
+            f"{setting.initializer} is {kind}, and has no weight variance; take one that draws"
+            " random weights, such as 'glorot_normal'"
         )
     fan = Fan(setting.width, setting.width, 2, max(setting.depth, 2))
     weight = setting.width * (setting.gain * entry.scale(fan)) ** 2
