@@ -11,7 +11,7 @@ import optax
 
 import initlab
 from benchmarks.harness import Row
-from initlab.initializers import Fan, steps_from_pivot
+from initlab.laws import Fan, steps_from_pivot
 
 SEEDS = 24
 ALPHAS = (1.0, 1.05, 1.2)  # the base itself, the catalogue's, and a larger one

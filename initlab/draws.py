@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.initializers import INITIALIZERS, Fan
+from initlab.initializers import INITIALIZERS
+from initlab.laws import Fan
 from initlab.matrices import draw_normal, draw_uniform
 from initlab.setting import MAX_DEPTH, AnySetting, Setting
 

@@ -3,7 +3,8 @@ r"""The catalogue of initializers: name -> what is drawn, and by what it is mult
 Every entry is a *draw* (a matrix whose entries have variance 1, or a fixed pattern) times a
 *scale* that follows from the layer's fans. Drawing is the slow part and scaling the lesson, so
 entries that differ by their scale alone share one draw: going from LeCun to He rescales the
-same random numbers. Weights are ``[fan_in, fan_out]``.
+same random numbers. Weights are ``[fan_in, fan_out]``. Some are then fitted to the data that a
+network meets, by a function of ``initlab.adaptive``.
 
 To add one to every slider, table, plot and test, add an entry to ``INITIALIZERS``, or call
 :func:`initlab.register_initializer` in a notebook.
@@ -11,82 +12,10 @@ To add one to every slider, table, plot and test, add an entry to ``INITIALIZERS
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Literal, NamedTuple
 
-from initlab import matrices
+from initlab import laws, matrices
 from initlab.catalogue import Catalogue
-
-FIXED_SCALE = 0.05  # of the starts that ignore fans: Keras' default for random ones
-
-
-class Fan(NamedTuple):
-    """Where a weight matrix stands: its fans, and which of the ``depth + 1`` matrices it is."""
-
-    fan_in: int
-    fan_out: int
-    layer: int = 1  # 1 reads the input, depth + 1 is the readout
-    depth: int = 1  # hidden layers
-
-
-@dataclasses.dataclass(frozen=True)
-class Initializer:
-    """A start for a layer's weights: ``gain * scale(fan) * draw(key, (fan_in, fan_out))``."""
-
-    name: str
-    draw: Callable = dataclasses.field(repr=False)  # (key, shape) -> jax.Array, float32
-    scale: Callable = dataclasses.field(repr=False)  # Fan -> float
-    law: str = ""  # LaTeX, without dollar signs
-    when: str = ""
-    source: str = ""
-    #: what theory may assume: entries independent with variance ``scale^2``, a random orthogonal
-    #: matrix times ``scale``, or nothing: a fixed pattern, or weights that are fitted to data
-    ensemble: Literal["independent", "orthogonal", "patterned"] = "independent"
-    #: standard deviation of a uniform bias that belongs to the start itself: Fan -> float
-    bias_scale: Callable = dataclasses.field(default=lambda fan: 0.0, repr=False)
-    #: the function of ``initlab.adaptive`` that fits what is drawn to data; None if none does
-    fitted_by: str | None = None
-    #: kinds of networks that it can be fitted to, by name; any, if nothing is fitted
-    kinds: tuple[str, ...] = ()
-    #: whether a start is there quickly enough for sliders, menus and maps to offer it
-    quick: bool = True
-
-
-# --- laws ------------------------------------------------------------------------------------
-
-
-def _lecun(fan: Fan) -> float:
-    return math.sqrt(1 / fan.fan_in)
-
-
-def _glorot(fan: Fan) -> float:
-    return math.sqrt(2 / (fan.fan_in + fan.fan_out))
-
-
-def _he(fan: Fan) -> float:
-    return math.sqrt(2 / fan.fan_in)
-
-
-def _fixed(fan: Fan) -> float:
-    return FIXED_SCALE
-
-
-def _one(fan: Fan) -> float:
-    return 1.0
-
-
-def _mup(fan: Fan) -> float:
-    return 1 / fan.fan_in if fan.layer == fan.depth + 1 else math.sqrt(1 / fan.fan_in)
-
-
-def steps_from_pivot(fan: Fan, pivot: float | None = None) -> int:
-    """Whole steps of a layer from the pivot: negative before it, positive behind it.
-
-    The pivot is the middle of the ``depth + 1`` weight matrices unless given; where the middle
-    falls between two matrices, these are one step away, and none is at 0.
-    """
-    offset = fan.layer - ((fan.depth + 2) / 2 if pivot is None else pivot)
-    return int(math.copysign(math.ceil(abs(offset)), offset))
+from initlab.laws import FIXED_SCALE, Initializer, steps_from_pivot
 
 
 def emergence(base: str = "he_normal", alpha: float = 1.05, pivot: float | None = None):
@@ -135,7 +64,7 @@ for _entry in (
     Initializer(
         "constant",
         matrices.draw_ones,
-        _fixed,
+        laws.fixed,
         r"W_{ij} = 0.05",
         "to see symmetry: all neurons of a layer stay one neuron",
         "Rumelhart, Hinton & Williams 1986",
@@ -144,7 +73,7 @@ for _entry in (
     Initializer(
         "normal",
         matrices.draw_normal,
-        _fixed,
+        laws.fixed,
         r"W_{ij} \sim \mathcal{N}(0,\ 0.05^2)",
         "to see what a scale that ignores the fans does",
         "Keras' RandomNormal",
@@ -160,7 +89,7 @@ for _entry in (
     Initializer(
         "truncated_normal",
         matrices.draw_truncated_normal,
-        _fixed,
+        laws.fixed,
         r"W_{ij} \sim \mathcal{N}(0,\ 0.05^2)\ \text{cut at}\ 2.27 \times 0.05",
         "as normal without rare large weights; the standard deviation is that after the cut",
         "jax.nn.initializers.variance_scaling",
@@ -168,7 +97,7 @@ for _entry in (
     Initializer(
         "lecun_normal",
         matrices.draw_truncated_normal,
-        _lecun,
+        laws.lecun,
         r"\mathrm{Var}\,W = 1/\mathrm{fan\_in}",
         "linear and selu layers; JAX's and Flax's default (truncated)",
         "LeCun, Bottou, Orr & Mueller 1998",
@@ -176,7 +105,7 @@ for _entry in (
     Initializer(
         "lecun_uniform",
         matrices.draw_uniform,
-        _lecun,
+        laws.lecun,
         r"W_{ij} \sim \mathcal{U}(\pm\sqrt{3/\mathrm{fan\_in}})",
         "as lecun_normal, with bounded weights",
         "LeCun, Bottou, Orr & Mueller 1998",
@@ -184,7 +113,7 @@ for _entry in (
     Initializer(
         "glorot_normal",
         matrices.draw_truncated_normal,
-        _glorot,
+        laws.glorot,
         r"\mathrm{Var}\,W = 2/(\mathrm{fan\_in} + \mathrm{fan\_out})",
         "tanh: a compromise between the forward and the backward pass",
         "Glorot & Bengio 2010",
@@ -192,7 +121,7 @@ for _entry in (
     Initializer(
         "glorot_uniform",
         matrices.draw_uniform,
-        _glorot,
+        laws.glorot,
         r"W_{ij} \sim \mathcal{U}(\pm\sqrt{6/(\mathrm{fan\_in} + \mathrm{fan\_out})})",
         "as glorot_normal; the default of Keras",
         "Glorot & Bengio 2010",
@@ -200,7 +129,7 @@ for _entry in (
     Initializer(
         "he_normal",
         matrices.draw_truncated_normal,
-        _he,
+        laws.he,
         r"\mathrm{Var}\,W = 2/\mathrm{fan\_in}",
         "relu: makes up for the half that relu sets to zero",
         "He, Zhang, Ren & Sun 2015",
@@ -208,7 +137,7 @@ for _entry in (
     Initializer(
         "he_uniform",
         matrices.draw_uniform,
-        _he,
+        laws.he,
         r"W_{ij} \sim \mathcal{U}(\pm\sqrt{6/\mathrm{fan\_in}})",
         "as he_normal, with bounded weights",
         "He, Zhang, Ren & Sun 2015",
@@ -216,7 +145,7 @@ for _entry in (
     Initializer(
         "orthogonal",
         matrices.draw_orthogonal,
-        _one,
+        laws.one,
         r"W^\top W = I\ \text{or}\ W W^\top = I",
         "deep linear or tanh networks, recurrent weights: keeps every length, not the mean",
         "Saxe, McClelland & Ganguli 2014",
@@ -225,7 +154,7 @@ for _entry in (
     Initializer(
         "delta_orthogonal",
         matrices.draw_delta_orthogonal,
-        _one,
+        laws.one,
         r"W_{k} = 0\ \text{but}\ W_{\mathrm{centre}}^\top W_{\mathrm{centre}} = I",
         "convolutions without normalization; in a dense layer it is orthogonal",
         "Xiao, Bahri, Sohl-Dickstein, Schoenholz & Pennington 2018",
@@ -234,7 +163,7 @@ for _entry in (
     Initializer(
         "identity",
         matrices.draw_identity,
-        _one,
+        laws.one,
         r"W = I",
         "recurrent relu weights: the state is kept; no randomness at all",
         "Le, Jaitly & Hinton 2015",
@@ -243,7 +172,7 @@ for _entry in (
     Initializer(
         "zero_hadamard",
         matrices.draw_zero_hadamard,
-        _one,
+        laws.one,
         r"W = I,\ \text{or}\ 2^{-m/2} H_m\ \text{where a layer widens}",
         "ZerO: a deterministic start that breaks symmetry",
         "Zhao, Schaefer & Anandkumar 2022, normalized as in the authors' code",
@@ -252,7 +181,7 @@ for _entry in (
     Initializer(
         "zero_hadamard_paper",
         matrices.draw_zero_hadamard_paper,
-        _one,
+        laws.one,
         r"W = I,\ \text{or}\ 2^{-(m-1)/2} H_m\ \text{where a layer widens}",
         "ZerO as its paper writes it: widening layers are sqrt(2) larger than in the code",
         "Zhao, Schaefer & Anandkumar 2022, normalized as in the paper's text",
@@ -279,7 +208,7 @@ for _entry in (
     Initializer(
         "mup",
         matrices.draw_truncated_normal,
-        _mup,
+        laws.mup,
         r"\mathrm{Var}\,W = 1/\mathrm{fan\_in},\ \text{readout}\ 1/\mathrm{fan\_in}^2",
         "to keep one learning rate over all widths",
         "Yang, Hu et al. 2022",
@@ -287,30 +216,55 @@ for _entry in (
 ):
     INITIALIZERS.add(_entry, _SYNONYMS.get(_entry.name, ()))
 INITIALIZERS.add(emergence())
-for _base, _changes in (
+for _base, _kinds, _quick, _words in (
     (
         "orthogonal",
+        ("Setting", "Residual"),
+        True,
         {
             "name": "lsuv",
             "law": r"W_l \to W_l / \sqrt{\mathrm{Var}\,z_l}\ \text{on a batch, layer by layer}",
             "when": "any activation at any depth: the scale is measured, so gain says nothing",
             "source": "Mishkin & Matas 2016",
-            "kinds": ("Setting", "Residual"),
         },
     ),
     (
         "normal",
+        ("Setting",),
+        True,
         {
             "name": "data_dependent",
             "law": r"\text{each}\ z_{lj}\ \text{to mean 0, variance 1; then equal}\ |g_l| / |W_l|",
             "when": "to let all layers learn at one rate; needs a bias in every unit",
             "source": "Kraehenbuehl, Doersch, Donahue & Darrell 2016",
-            "kinds": ("Setting",),
+        },
+    ),
+    (
+        "he_normal",
+        ("Setting", "Residual"),
+        False,
+        {
+            "name": "metainit",
+            "law": r"\min_{|W_l|}\ \tfrac{1}{N} \sum |(g - Hg) / g - 1|",
+            "when": "no formula for the architecture: gradients that a step hardly changes",
+            "source": "Dauphin & Schoenholz 2019",
+        },
+    ),
+    (
+        "he_normal",
+        ("Setting", "Residual"),
+        False,
+        {
+            "name": "gradinit",
+            "law": r"\min_{m}\ L(m \theta - \eta A[g])\ \text{with}\ |g| \le \gamma",
+            "when": "no formula for the architecture: the lowest loss after one step",
+            "source": "Zhu, Ni, Xu, Kong, Huang & Goldstein 2021",
         },
     ),
 ):
-    _fitted = {"fitted_by": _changes["name"], "ensemble": "patterned"}
-    INITIALIZERS.add(dataclasses.replace(INITIALIZERS[_base], **_changes, **_fitted))
+    _fitted = {"fitted_by": _words["name"], "kinds": _kinds, "quick": _quick}
+    _entry = dataclasses.replace(INITIALIZERS[_base], **_words, **_fitted, ensemble="patterned")
+    INITIALIZERS.add(_entry)
 
 
 def menu(kind: type | None = None) -> list[str]:

@@ -6,7 +6,8 @@ from matplotlib import colormaps
 from initlab import theory
 from initlab.figures import DPI, SpokenFigure
 from initlab.frames import Frame
-from initlab.initializers import INITIALIZERS, Fan
+from initlab.initializers import INITIALIZERS
+from initlab.laws import Fan
 from initlab.setting import Setting
 from initlab.themes import THEMES
 

@@ -15,7 +15,8 @@ from jax import lax
 
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.catalogue import Catalogue
-from initlab.initializers import INITIALIZERS, Initializer
+from initlab.initializers import INITIALIZERS
+from initlab.laws import Initializer
 
 _REACH = 5.0  # activations are tried on [-5, 5]
 _SHAPES = ((64, 16), (16, 16), (16, 10))  # of the weights that initializers are tried on

@@ -12,7 +12,8 @@ from initlab import Batch, Recurrent, Residual, Setting, adaptive, data, details
 from initlab.adaptive import equal_rates, unit_variance
 from initlab.architectures import measuring
 from initlab.architectures.residual_starts import STARTS
-from initlab.initializers import INITIALIZERS, Fan, menu, steps_from_pivot
+from initlab.initializers import INITIALIZERS, menu
+from initlab.laws import Fan, steps_from_pivot
 from tests.plain_network import plain_logits, plain_measures
 from tests.plain_residual import NORMALIZATIONS, plain
 

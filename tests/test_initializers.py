@@ -11,13 +11,8 @@ from scipy import stats
 
 import initlab
 from initlab import Setting
-from initlab.initializers import (
-    FIXED_SCALE,
-    INITIALIZERS,
-    Fan,
-    emergence,
-    steps_from_pivot,
-)
+from initlab.initializers import INITIALIZERS, emergence
+from initlab.laws import FIXED_SCALE, Fan, steps_from_pivot
 from initlab.matrices import draw_sparse, draw_zero_hadamard, draw_zero_hadamard_paper, hadamard
 from tests.plain_network import plain_logits, plain_weight_gradients
 

@@ -8,7 +8,8 @@ import pytest
 import initlab
 from initlab import Setting
 from initlab.activations import ACTIVATIONS
-from initlab.initializers import INITIALIZERS, Fan
+from initlab.initializers import INITIALIZERS
+from initlab.laws import Fan
 from tests.plain_network import plain_measures
 
 

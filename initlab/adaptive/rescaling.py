@@ -6,7 +6,7 @@ from initlab.adaptive.adapted import Adapted, checked, full_precision
 from initlab.adaptive.parts import parts_of, places, scaled, weights_of
 from initlab.data import Batch
 from initlab.draws import drawn
-from initlab.initializers import Fan, steps_from_pivot
+from initlab.laws import Fan, steps_from_pivot
 from initlab.setting import AnySetting, bounded_number
 from initlab.signals import probe
 

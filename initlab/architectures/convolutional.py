@@ -19,7 +19,8 @@ from initlab.activations import ACTIVATIONS
 from initlab.architectures.chain import Chain, ChainSetting, activation_knobs
 from initlab.architectures.draws import Matrix, Weights
 from initlab.architectures.images import image_side
-from initlab.initializers import INITIALIZERS, Fan
+from initlab.initializers import INITIALIZERS
+from initlab.laws import Fan
 from initlab.measures import product
 from initlab.remedy import candidates
 from initlab.setting import (

@@ -22,7 +22,8 @@ from initlab.architectures.chain import Chain, ChainSetting, activation_knobs
 from initlab.architectures.draws import Matrix, Weights
 from initlab.architectures.normalization import NORMALIZATIONS, normalize
 from initlab.architectures.residual_starts import STARTS
-from initlab.initializers import INITIALIZERS, Fan
+from initlab.initializers import INITIALIZERS
+from initlab.laws import Fan
 from initlab.matrices import draw_ones
 from initlab.measures import product
 from initlab.remedy import candidates

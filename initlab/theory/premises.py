@@ -10,7 +10,7 @@ import numpy as np
 
 from initlab.data import Batch
 from initlab.draws import fans
-from initlab.initializers import Initializer
+from initlab.laws import Initializer
 from initlab.setting import Setting
 
 _GROUPS = 8
