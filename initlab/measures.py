@@ -51,7 +51,10 @@ def normalized(x):
     Squares of the result neither overflow nor underflow, and no digit is lost. Returns
     ``(x * 2^-exponent, exponent, all finite)``; zeros and non-finite values are left alone.
     """
-    largest = jnp.max(jnp.max(jnp.abs(x), axis=0))
+    # as whole numbers, since the maximum of floats of some versions of XLA passes over NaN;
+    # sizes are in the same order as their bits, with inf above all numbers and NaN above inf
+    bits = lax.bitcast_convert_type(jnp.abs(x), jnp.int32)
+    largest = lax.bitcast_convert_type(jnp.max(jnp.max(bits, axis=0)), jnp.float32)
     finite = jnp.isfinite(largest)
     usable = finite & (largest > 0)
     # 2^-126 is the smallest power that float32 holds normally

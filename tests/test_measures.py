@@ -47,6 +47,16 @@ def test_values_that_are_not_finite_are_left_alone_and_told(value):
     assert bool(finite) and int(shift) == 0 and not np.asarray(zero).any()
 
 
+@pytest.mark.parametrize("place", [(0, 0), (1, 2), (17, 33), (-1, -1)])
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_one_value_that_is_not_finite_is_found_among_many(place, value):
+    """XLA's maximum over 128 x 64 floats passed over NaN on some versions, and was -inf at last."""
+    x = np.ones((128, 64), np.float32)
+    x[place] = value
+    assert not bool(jax.jit(measures.normalized)(x)[2])
+    assert not bool(jax.jit(measures.of_activation)(x)[1]["finite"])
+
+
 @pytest.mark.parametrize("offset", [0.0, 1.0, 1000.0])
 def test_moments(offset):
     """Source: NumPy in float64.
