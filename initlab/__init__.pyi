@@ -29,6 +29,11 @@ from initlab.pairs import plot_table as plot_table
 from initlab.phases import plot_phases as plot_phases
 from initlab.plots import plot as plot
 from initlab.precision import predicted_overflow as predicted_overflow
+from initlab.prophet import Prophecy as Prophecy
+from initlab.prophet import prophecy as prophecy
+from initlab.race_picture import plot_race as plot_race
+from initlab.racing import Race as Race
+from initlab.racing import race as race
 from initlab.registering import register_activation as register_activation
 from initlab.registering import register_initializer as register_initializer
 from initlab.setting import Setting as Setting
@@ -41,3 +46,5 @@ from initlab.tables import initializers as initializers
 from initlab.theory import Prediction as Prediction
 from initlab.theory import predict as predict
 from initlab.training import train as train
+from initlab.warning_signs import EarlyWarnings as EarlyWarnings
+from initlab.warning_signs import early_warnings as early_warnings

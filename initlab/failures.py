@@ -56,7 +56,7 @@ def find_failures(signals: Signals) -> tuple[Failure, ...]:
             _overflow(signals),
             _symmetry(signals, judged),
             _vanishing(signals),
-            _exploding(signals),
+            exploding(signals.gradient_second_moment),
             _saturation(signals, judged),
             _dead(signals, judged),
             _alike(signals, judged),
@@ -68,15 +68,15 @@ def find_failures(signals: Signals) -> tuple[Failure, ...]:
 # --- where ------------------------------------------------------------------------------------
 
 
-def _start(shown, backward: bool = False) -> int:
+def start_of(shown, backward: bool = False) -> int:
     """The layer, from 1, at which a condition by hidden layer starts on its way."""
     layers = np.flatnonzero(shown) + 1
     return int(layers[-1] if backward else layers[0])
 
 
-def _where(shown, within, backward: bool = False) -> str:
+def where_shown(shown, within, backward: bool = False) -> str:
     """Which layers show a condition, among those ``within`` which it could be judged."""
-    start, count = _start(shown, backward), int(shown.sum())
+    start, count = start_of(shown, backward), int(shown.sum())
     layers = np.arange(1, len(shown) + 1)
     beyond = within & (layers <= start if backward else layers >= start)
     if count == 1:
@@ -118,8 +118,8 @@ def _overflow(signals: Signals) -> Failure | None:
     over = np.sqrt(signals.gradient_second_moment) > largest
     if not over.any():
         return None
-    where = _where(over, np.ones_like(over), backward=True)
-    return Failure(mode, _start(over, backward=True), f"gradients {bound}", where)
+    where = where_shown(over, np.ones_like(over), backward=True)
+    return Failure(mode, start_of(over, backward=True), f"gradients {bound}", where)
 
 
 def _signal_lost(signals: Signals):
@@ -138,15 +138,15 @@ def _underflow(signals: Signals) -> Failure | None:
     evidence = f"are under {smallest:.2g}, the smallest number that {dtype} holds in full"
     lost = _signal_lost(signals)
     if lost.any():
-        layer = _start(lost)
+        layer = start_of(lost)
         where = f"at layer {layer}" if layer == signals.depth else f"from layer {layer} on"
         return Failure(mode, layer, f"preactivations {evidence}", where)
     gradient = signals.gradient_second_moment
     lost = (gradient > 0) & (np.sqrt(gradient) < smallest)
     if not lost.any():
         return None
-    where = _where(lost, gradient > 0, backward=True)
-    return Failure(mode, _start(lost, backward=True), f"gradients {evidence}", where)
+    where = where_shown(lost, gradient > 0, backward=True)
+    return Failure(mode, start_of(lost, backward=True), f"gradients {evidence}", where)
 
 
 # --- gradients --------------------------------------------------------------------------------
@@ -169,32 +169,35 @@ def readout_learns_first(signals: Signals) -> bool:
 
 
 def _vanishing(signals: Signals) -> Failure | None:
-    mode, gradient, depth = "vanishing gradients", signals.gradient_second_moment, signals.depth
-    if readout_learns_first(signals):
-        return None
+    return None if readout_learns_first(signals) else vanishing(signals.gradient_second_moment)
+
+
+def vanishing(gradient) -> Failure | None:
+    """Whether gradients of second moments ``[depth]`` become too small on their way down."""
+    mode = "vanishing gradients"
     if gradient[-1] == 0:
         where = "from the readout down"
-        return Failure(mode, depth, "no gradient reaches a hidden layer", where)
+        return Failure(mode, len(gradient), "no gradient reaches a hidden layer", where)
     small = gradient < gradient[-1] / GRADIENT_FACTOR
     if not small.any():
         return None
-    start, worst = _start(small, backward=True), int(np.argmin(gradient)) + 1
+    start, worst = start_of(small, backward=True), int(np.argmin(gradient)) + 1
     if gradient.min() == 0:
-        evidence = f"no gradient reaches layer {_start(gradient == 0, backward=True)}"
+        evidence = f"no gradient reaches layer {start_of(gradient == 0, backward=True)}"
     else:
         evidence = _say_ratio(gradient, worst)
-    where = _where(small, np.ones_like(small), backward=True)
+    where = where_shown(small, np.ones_like(small), backward=True)
     return Failure(mode, start, evidence, where)
 
 
-def _exploding(signals: Signals) -> Failure | None:
-    gradient = signals.gradient_second_moment
+def exploding(gradient) -> Failure | None:
+    """Whether gradients of second moments ``[depth]`` become too large on their way down."""
     large = (gradient > gradient[-1] * GRADIENT_FACTOR) & (gradient[-1] > 0)
     if not large.any():
         return None
     worst = int(np.argmax(gradient)) + 1
-    where = _where(large, np.ones_like(large), backward=True)
-    start = _start(large, backward=True)
+    where = where_shown(large, np.ones_like(large), backward=True)
+    start = start_of(large, backward=True)
     return Failure("exploding gradients", start, _say_ratio(gradient, worst), where)
 
 
@@ -217,13 +220,21 @@ def _symmetry(signals: Signals, judged) -> Failure | None:
     # differ; that of zero weights does not
     spread, size = signals.activation_variance[1:], signals.activation_second_moment[1:]
     judged = judged & ((spread > ONE_ANSWER**2 * size) | (signals.weight_norm[:-1] == 0))
-    collapsed = judged & ((distinct == 1) | (distinct < DISTINCT_SHARE * width * (1 - off)))
+    return collapse(distinct, width * (1 - off), width, judged)
+
+
+def collapse(distinct, responsive, width: int, judged) -> Failure | None:
+    """Whether neurons are copies: ``distinct [depth]``, and how many respond at all, ``[depth]``.
+
+    ``judged`` are the layers to be looked at.
+    """
+    collapsed = judged & ((distinct == 1) | (distinct < DISTINCT_SHARE * responsive))
     if not collapsed.any():
         return None
-    layer = _start(collapsed)
+    layer = start_of(collapsed)
     count = int(distinct[layer - 1])
     evidence = f"{count} distinct neuron{'s' if count > 1 else ''} among {width}"
-    return Failure("symmetry collapse", layer, evidence, _where(collapsed, judged))
+    return Failure("symmetry collapse", layer, evidence, where_shown(collapsed, judged))
 
 
 def both_tails_flat(signals: Signals) -> bool:
@@ -236,9 +247,9 @@ def _saturation(signals: Signals, judged) -> Failure | None:
     saturated = judged & (share > SATURATED_SHARE)
     if not saturated.any() or not both_tails_flat(signals):
         return None
-    layer, activation = _start(saturated), signals.setting.activation
+    layer, activation = start_of(saturated), signals.setting.activation
     evidence = f"{_percent(share[layer - 1])} of its preactivations lie where {activation} is flat"
-    return Failure("saturation", layer, evidence, _where(saturated, judged))
+    return Failure("saturation", layer, evidence, where_shown(saturated, judged))
 
 
 def _dead(signals: Signals, judged) -> Failure | None:
@@ -246,9 +257,9 @@ def _dead(signals: Signals, judged) -> Failure | None:
     dead = judged & (share > DEAD_SHARE)
     if not dead.any():
         return None
-    layer = _start(dead)
+    layer = start_of(dead)
     evidence = f"{_percent(share[layer - 1])} of its units pass no gradient for any example"
-    return Failure("dead units", layer, evidence, _where(dead, judged))
+    return Failure("dead units", layer, evidence, where_shown(dead, judged))
 
 
 def _alike(signals: Signals, judged) -> Failure | None:
@@ -257,9 +268,9 @@ def _alike(signals: Signals, judged) -> Failure | None:
     # inputs that were alike, or a single one (NaN), have no distinctions to lose
     if not alike.any() or not similarity[0] <= SIMILAR:
         return None
-    layer, most = _start(alike), similarity[1:][alike].max()
+    layer, most = start_of(alike), similarity[1:][alike].max()
     evidence = f"mean cosine up to {most:.4f} between two different inputs"
-    return Failure("loss of input distinctions", layer, evidence, _where(alike, judged))
+    return Failure("loss of input distinctions", layer, evidence, where_shown(alike, judged))
 
 
 def _percent(share: float) -> str:
