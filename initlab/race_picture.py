@@ -162,7 +162,7 @@ class RacePicture(Frame):
 
     def _over_steps(self, axes, title: str, unit: str) -> None:
         axes.set_title(title, fontsize=11, loc="left")
-        axes.set_xlim(0, self._last_step)
+        axes.set_xlim(0, max(self._last_step, 1))
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
         axes.set_xlabel("step")
         axes.set_ylabel(unit)

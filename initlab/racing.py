@@ -19,6 +19,7 @@ from initlab.race_picture import BY_LAYER, MOST_CURVES, RacePicture, describe
 from initlab.run import Run
 from initlab.setting import one_of
 from initlab.training import begin
+from initlab.warming import WARMER
 
 PICTURE_SECONDS = 0.12  # of training between two looks at the Stop button, and two pictures
 RECORDS = 100  # how many are made of a race by default
@@ -75,6 +76,9 @@ class Race(Live):
     def description(self) -> str:
         """The race in words: who is how far, and who diverged."""
         return describe(self.history)
+
+    def _measure(self) -> None:
+        """Training goes on by itself."""
 
     def _frame(self, dpi: float) -> RacePicture:
         key = self.by_layer.value, dpi
@@ -152,6 +156,7 @@ class Race(Live):
     def _go(self) -> None:
         run, count, begun, told = self._run, 1, time.perf_counter(), set()
         while not run.complete and not self._stopping.is_set():
+            WARMER.act()  # what else is to be compiled can wait
             start, before = time.perf_counter(), run.step
             recorded = run.advance(count)
             seconds = time.perf_counter() - start
@@ -199,6 +204,9 @@ class Race(Live):
         for race, its_cell in list(_RUNNING.items()):
             if its_cell == cell and race is not self:
                 race.stop()
+        if self._thread is not None and not self._thread.is_alive():
+            self._keep_picture()  # the race was over before it was shown
+            return
         _RUNNING[self] = cell
         self.start()
         if not _somebody_looks():

@@ -156,6 +156,14 @@ def test_where_nobody_looks_the_cell_holds_the_last_picture(race, notebook):
     assert last["text/plain"] == options["metadata"]["image/png"]["alt"] == shown.description
 
 
+def test_a_race_that_is_over_is_shown_with_its_picture(race, notebook):
+    shown = race()
+    shown.wait()
+    assert not notebook["shown"]
+    shown._ipython_display_()
+    assert len(notebook["shown"]) == 2 and "image/png" in notebook["shown"][1][0]
+
+
 def test_where_somebody_looks_the_cell_returns_at_once(race, notebook):
     notebook["looks"] = True
     shown = race(steps=10**6)
