@@ -179,8 +179,9 @@ def probe(setting: AnySetting, batch: Batch | None = None, weights=None) -> Sign
       setting: which network: a Setting, or one of ``initlab.architectures``.
       batch: examples and labels; handwritten digits by default, 256 of them for a Setting, and
         fewer for larger networks.
-      weights: parameters to measure in place of those that the setting draws, in the form that
-        :func:`initlab.weights` returns: a network that was trained, or adapted to data.
+      weights: parameters to measure in place of the setting's own, in the form that
+        :func:`initlab.weights` returns: a network that was trained, or adapted to data. Its own
+        are drawn, and where its initializer is one that is fitted, fitted to the batch.
 
     Raises:
       TypeError: if ``setting`` is no setting, ``batch`` not a Batch, or weights have another form.

@@ -64,7 +64,8 @@ def weights(
         )
     if setting.fitted_by is None:
         return drawn(setting, fan_in, fan_out)
-    return fitted(setting, _usual(setting, fan_in, fan_out) if batch is None else batch)
+    batch = _usual(setting, fan_in, fan_out) if batch is None else batch
+    return jax.tree.map(np.copy, fitted(setting, batch))  # what is kept stays as it is
 
 
 def _usual(setting: AnySetting, fan_in: int, fan_out: int) -> Batch:

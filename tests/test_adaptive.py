@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 import initlab
-from initlab import Batch, Recurrent, Residual, Setting, adaptive, data, details, network, probe
+from initlab import (
+    Batch,
+    Recurrent,
+    Residual,
+    Setting,
+    adaptive,
+    data,
+    details,
+    network,
+    preparation,
+    probe,
+)
 from initlab.adaptive import equal_rates, unit_variance
 from initlab.architectures import measuring
 from initlab.architectures.residual_starts import STARTS
@@ -362,6 +373,13 @@ def test_a_setting_is_fitted_once_for_a_batch(monkeypatch):
     assert len(fits) == 3
 
 
+def test_what_is_kept_cannot_be_written_to_by_chance():
+    setting = Setting(3, WIDTH, initializer="lsuv")
+    before = initlab.weights(setting)
+    initlab.weights(setting)[0][0][:] = 0
+    assert_same(initlab.weights(setting), before)
+
+
 def test_what_is_measured_on_demand_sees_the_fitted_weights():
     """Source: the product of a linear network's weights in float64."""
     setting = Setting(4, WIDTH, "linear", "lsuv", gain=3.0)
@@ -436,6 +454,16 @@ def test_sliders_compile_nothing():
             BATCH,
         )
     assert (measuring._measure._cache_size(), unit_variance._fit._cache_size()) == before
+
+
+def test_an_explorer_prepares_what_fits():
+    start = Setting(2, 16)
+    preparation.prepare(start, BATCH)
+    programs = (network._measure, unit_variance._fit, equal_rates._rescale, equal_rates._normalize)
+    before = [program._cache_size() for program in programs]
+    for name in QUICK:
+        probe(start.replace(depth=7, initializer=name), BATCH)
+    assert [program._cache_size() for program in programs] == before
 
 
 def test_menus_offer_what_a_slider_can_follow():

@@ -15,7 +15,7 @@ from initlab import page
 pytestmark = pytest.mark.slow  # two minutes: widths up to 512, and every initializer
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-MAKERS = ("explore", "explore_table", "explore_phases")
+MAKERS = ("explore", "explore_fit", "explore_phases", "explore_table")
 NUMBERS = (ipywidgets.IntSlider, ipywidgets.FloatSlider, ipywidgets.BoundedIntText)
 UNHEARD_BY_COPIES = {"gain", "seed", "width", "activation"}  # they stay copies: that is the lesson
 LEAST_INK = 1000  # pixels; axes and letters alone are more
