@@ -5,15 +5,20 @@ dead without a kernel, and their saved state breaks GitHub's view, so of each li
 picture that stands beside it is kept.
 """
 
+import base64
+import io
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 TIME_LIMIT = 120  # seconds a cell; a hanging client must not hang the build
+LARGE_PICTURE = 50_000  # bytes
+COLORS = 255  # of a large picture, when it is stored
 
 
 def run(path: Path) -> None:
@@ -31,7 +36,10 @@ def run(path: Path) -> None:
 
 
 def clean(notebook) -> None:
-    """Drop what does not belong into a stored notebook: widget views, their state, timings."""
+    """Drop what does not belong into a stored notebook: widget views, their state, timings.
+
+    Large pictures, those of dense screens, are stored with a palette.
+    """
     notebook.metadata.pop("widgets", None)
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3",
@@ -42,7 +50,21 @@ def clean(notebook) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET_VIEW, None)
+            data = output.get("data", {})
+            data.pop(WIDGET_VIEW, None)
+            if "image/png" in data:
+                data["image/png"] = compact(data["image/png"])
+
+
+def compact(picture: str) -> str:
+    """A PNG in base64, with few enough colors for a palette if it is large."""
+    png = base64.b64decode(picture)
+    if len(png) <= LARGE_PICTURE:
+        return picture
+    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+    out = io.BytesIO()
+    few.save(out, "PNG", optimize=True)
+    return min(picture, base64.b64encode(out.getvalue()).decode(), key=len)
 
 
 def main(arguments) -> None:
