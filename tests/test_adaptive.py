@@ -456,6 +456,17 @@ def test_sliders_compile_nothing():
     assert (measuring._measure._cache_size(), unit_variance._fit._cache_size()) == before
 
 
+@pytest.mark.parametrize("name", ["metainit", "gradinit"])
+def test_slow_fits_are_for_probes_and_not_for_sliders(name):
+    setting = Setting(2, 16, initializer=name)
+    weights = initlab.weights(setting, batch=BATCH)
+    assert_same(weights, getattr(adaptive, name)(setting, BATCH).weights)
+    assert_same(probe(setting, BATCH).weights, weights)
+    assert INITIALIZERS[name].draw is INITIALIZERS["he_normal"].draw and name not in menu()
+    with pytest.raises(ValueError, match="takes too long to fit for sliders"):
+        initlab.explore(initializer=name)
+
+
 def test_an_explorer_prepares_what_fits():
     start = Setting(2, 16)
     preparation.prepare(start, BATCH)
