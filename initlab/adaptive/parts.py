@@ -7,6 +7,7 @@ in the order in which a signal meets them.
 Shapes: L depth, P matrices, B examples, F features, K classes.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -14,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from initlab.activations import ACTIVATIONS
-from initlab.architectures.chain import ChainSetting, answer
+from initlab.activations import ACTIVATIONS, Activation
+from initlab.architectures.chain import Chain, ChainSetting, answer
 from initlab.architectures.draws import Weights
 from initlab.measures import product
 from initlab.setting import AnySetting, Setting
@@ -92,29 +93,36 @@ def scaled(parts: Weights, scale: np.ndarray) -> Weights:
 
 
 class Network(NamedTuple):
-    """What a network answers, as a function of its parts; hashable, to be compiled for."""
+    """What a network answers, as a function of its parts; hashable, to be compiled for.
 
-    setting: AnySetting  # its scales and seed do not matter: see network_of
-    features: int
-    classes: int
+    Dense networks are equal if their activations are, chains if they are compiled alike: scales,
+    seeds and initializers do not matter.
+    """
 
-    def logits(self, parts: Weights, inputs):
+    activation: Activation | None  # of a dense network
+    chain: Chain | None  # of any other
+
+    def logits(self, knobs: dict, parts: Weights, inputs):
         """Logits ``[B, K]``, by a loop that compiles in the same time at any depth."""
-        if isinstance(self.setting, ChainSetting):
-            chain = self.setting.chain(self.features, self.classes)
-            return answer(chain, self.setting.knobs(), self.setting.depth, parts, inputs)
-        return _dense_logits(ACTIVATIONS[self.setting.activation].function, parts, inputs)
+        if self.chain is None:
+            return _dense_logits(self.activation.function, parts, inputs)
+        depth = 1 + len(next(iter(parts.layers.values())))
+        return answer(self.chain, knobs, depth, parts, inputs)
 
-    def loss(self, parts: Weights, inputs, labels):
+    def loss(self, knobs: dict, parts: Weights, inputs, labels):
         """Mean cross-entropy in nats."""
-        likelihood = jax.nn.log_softmax(self.logits(parts, inputs))
+        likelihood = jax.nn.log_softmax(self.logits(knobs, parts, inputs))
         return -jnp.mean(jnp.take_along_axis(likelihood, labels[:, None], axis=1))
 
 
-def network_of(setting: AnySetting, features: int, classes: int) -> Network:
-    """The network of a setting; those that differ in scale and seed alone are equal."""
-    alike = {"seed": 0, "gain": 1.0}
-    return Network(setting.replace(**alike), features, classes)
+def network_of(setting: AnySetting, features: int, classes: int) -> tuple[Network, dict]:
+    """The network of a setting, and the knobs that may turn without compiling again."""
+    own = ACTIVATIONS[setting.activation]
+    if not isinstance(setting, ChainSetting):
+        return Network(own, None), {}
+    # of all activations that sliders choose from, one: it is differentiated three times over
+    chain = dataclasses.replace(setting.chain(features, classes), activations=(own,))
+    return Network(None, chain), setting.knobs() | {"activation": np.int32(0)}
 
 
 def _dense_logits(phi, parts: Weights, inputs):
