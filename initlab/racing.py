@@ -148,10 +148,14 @@ class Race(Live):
         """Compile what takes steps on one side, while the first record is made on the other."""
         run = self._run
         run.draw()
-        other = threading.Thread(target=run.prepare)
+        other = threading.Thread(target=self._prepare_steps)
         other.start()
         self._after_record(run.advance(1))
         other.join()
+
+    def _prepare_steps(self) -> None:
+        with contextlib.suppress(Exception):  # it comes again, and is named, with the first step
+            self._run.prepare()
 
     def _go(self) -> None:
         run, count, begun, told = self._run, 1, time.perf_counter(), set()
