@@ -16,6 +16,9 @@ from initlab.coordinates import coordinate_check as coordinate_check
 from initlab.data import Batch as Batch
 from initlab.diagnosis import Diagnosis as Diagnosis
 from initlab.diagnosis import diagnose as diagnose
+from initlab.doctor import Report as Report
+from initlab.doctor import examine as examine
+from initlab.doctor import watch as watch
 from initlab.explorer import Explorer as Explorer
 from initlab.explorer import explore as explore
 from initlab.features import feature_maps as feature_maps

@@ -1,0 +1,53 @@
+"""``python -m initlab examine package.module:make_model``: a report, and exit status 1 if ill."""
+
+import argparse
+import importlib
+import os
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; returns 0 if the network starts well, 1 if not, 2 if it is not found."""
+    parser = argparse.ArgumentParser(prog="python -m initlab")
+    commands = parser.add_subparsers(dest="command", required=True)
+    examine = commands.add_parser("examine", help="judge every layer of a network as it starts")
+    examine.add_argument(
+        "model",
+        metavar="package.module:make_model",
+        help="a function without arguments that returns function, params, batch and perhaps loss,"
+        " as initlab.examine takes them",
+    )
+    examine.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    chosen = parser.parse_args(arguments)
+    try:
+        make_model = _named(chosen.model)
+    except (ImportError, AttributeError, ValueError) as error:
+        print(f"initlab: {error}", file=sys.stderr)
+        return 2
+
+    from initlab.doctor import examine as examine_model
+
+    made = make_model()
+    if not isinstance(made, tuple) or len(made) not in (3, 4):
+        print(
+            f"initlab: {chosen.model} must return (function, params, batch) or"
+            f" (function, params, batch, loss), not {type(made).__name__}",
+            file=sys.stderr,
+        )
+        return 2
+    report = examine_model(*made)
+    print(report.to_json() if chosen.json else report)
+    return 0 if report.healthy else 1
+
+
+def _named(name: str):
+    """The object of a name such as ``package.module:make_model``, seen from the working folder."""
+    module, colon, attribute = name.partition(":")
+    if not (module and colon and attribute):
+        raise ValueError(f"name a model as package.module:make_model, not {name!r}")
+    sys.path.insert(0, os.getcwd())
+    return getattr(importlib.import_module(module), attribute)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+"""Any JAX function of parameters and a batch, examined: what its start does at every layer."""
+
+import itertools
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.doctor import measuring
+from initlab.doctor.report import Layer, Report
+from initlab.doctor.sites import Known, Reading, Site, read
+
+_DIRECTIONS = 0  # the seed of what an output is pulled along, where no loss is given
+
+
+def examine(function: Callable, params, batch, loss: Callable | None = None) -> Report:
+    """Measure, and judge, every layer of a network: one forward and one backward pass.
+
+    A layer here is a product or convolution of a parameter with something that depends on the
+    batch. They are found in the program that JAX traces of ``function``: nothing is registered,
+    and no library is asked.
+
+    Args:
+      function: ``function(params, batch)`` gives the network's output, an array, or a loss, a
+        number. It is called once, to be traced.
+      params: a tree of arrays. Only what is of a floating-point type is a parameter.
+      batch: a tree of arrays, whatever ``function`` takes.
+      loss: ``loss(output, batch)`` gives a number, of which gradients are taken. By default the
+        output itself, if it is one number; otherwise its product with a random normal direction
+        for each example, which no label is needed for.
+
+    Returns:
+      A :class:`Report`. Where no gradient can be taken, as through a ``while`` loop, its
+      ``notes`` say so, and what is measured of the backward pass is NaN.
+
+    Raises:
+      TypeError: ``function`` is none, or cannot be traced, or gives no array; ``params`` hold no
+        floating-point array.
+      ValueError: no layer was found, or a loss that is no single number.
+
+    Source: the thresholds are those of :mod:`initlab.failures`.
+
+    >>> def network(weights, x):
+    ...     return jnp.tanh(x @ weights[0]) @ weights[1]
+    >>> report = examine(network, [np.eye(8), np.zeros((8, 3))], np.eye(4, 8))
+    >>> report.healthy, report.layers[1].name
+    (True, '1')
+    """
+    return Examination(function, params, batch, loss).report(params)
+
+
+class Examination:
+    """A network's program, read and compiled once, to measure any parameters of the same shapes."""
+
+    def __init__(self, function, params, batch, loss):
+        if not callable(function):
+            raise TypeError(f"examine takes a function of params and batch, not {function!r}")
+        self.paths, leaves, rebuild = parameters(params)
+        batch_leaves, batch_tree = jax.tree.flatten(batch)
+        self._batch = [jnp.asarray(leaf) for leaf in batch_leaves]
+        self._notes = _not_finite("the batch's", _paths(batch), self._batch)
+        self._is_loss = loss is not None
+
+        def flat(leaves, batch_leaves):
+            given = jax.tree.unflatten(batch_tree, batch_leaves)
+            output, others = _one_array(function(rebuild(leaves), given))
+            if others:
+                self._notes.append(f"the first of {others + 1} outputs is taken")
+            self._is_loss |= not output.shape
+            return _pulled(output, given, loss)
+
+        try:
+            self._traced = jax.make_jaxpr(flat)(leaves, self._batch)
+        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+            raise TypeError(
+                "examine needs a function that JAX can trace, as jax.jit does; here tracing ended"
+                f" in {type(error).__name__}: {str(error).splitlines()[0]}"
+            ) from error
+        self.reading = Reading()
+        known = [Known(frozenset([place])) for place in range(len(leaves))]
+        known += [Known(data=True)] * len(self._batch)
+        _, self._plan = read(self._traced.jaxpr, known, self.reading)
+        self._notes += [f"{name} is not looked into" for name in sorted(self.reading.hidden)]
+        if not self.reading.sites:
+            raise ValueError(
+                "no product or convolution of a parameter with the batch was found in function;"
+                f" of {len(leaves)} parameters the first are {', '.join(self.paths[:5])}"
+            )
+        self._forward = jax.jit(self._run)
+        self._both = jax.jit(jax.value_and_grad(self._run, 1, has_aux=True))
+
+    def _run(self, leaves, slots):
+        traced = self._traced
+        (value,), found = measuring.run(
+            traced.jaxpr, traced.consts, self._plan, self.reading, [*leaves, *self._batch], slots
+        )
+        return value, found
+
+    def report(self, params) -> Report:
+        """What :func:`examine` returns, of these parameters."""
+        _, leaves, _ = parameters(params)
+        notes = _not_finite("parameter", self.paths, leaves) + self._notes
+        slots = measuring.slots(self.reading)
+        try:
+            (value, found), back = jax.device_get(self._both(leaves, slots))
+        except (ValueError, TypeError, NotImplementedError) as error:
+            notes.append(f"no gradient could be taken: {str(error).splitlines()[0]}")
+            value, found = jax.device_get(self._forward(leaves, slots))
+            back = jax.tree.map(lambda slot: np.full(slot.shape, np.nan), slots)
+        return Report(
+            layers=tuple(_layers(self.reading, self.paths, found, back)),
+            loss=float(value) if self._is_loss else math.nan,
+            notes=tuple(notes),
+            examination=self,
+            params=params,
+        )
+
+
+def parameters(params):
+    """Paths and values of all floating-point arrays, and the function that puts them back."""
+    flat, tree = jax.tree_util.tree_flatten_with_path(params)
+    chosen = [place for place, (_, leaf) in enumerate(flat) if _floats(leaf)]
+    if not chosen:
+        kinds = sorted({type(leaf).__name__ for _, leaf in flat}) or ["nothing"]
+        raise TypeError(
+            "params must hold arrays of floating-point numbers, not only"
+            f" {', '.join(kinds)}; give the tree that the model's library trains"
+        )
+    paths = [_name(flat[place][0]) for place in chosen]
+
+    def rebuild(leaves):
+        values = [leaf for _, leaf in flat]
+        for place, leaf in zip(chosen, leaves, strict=True):
+            values[place] = leaf
+        return jax.tree.unflatten(tree, values)
+
+    return paths, [jnp.asarray(flat[place][1]) for place in chosen], rebuild
+
+
+def _floats(leaf) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _name(path) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/") or "params"
+
+
+def _paths(tree) -> list[str]:
+    return [_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
+
+
+def _not_finite(what: str, paths, leaves) -> list[str]:
+    """A line for each array that holds what is no number."""
+    notes = []
+    for path, leaf in zip(paths, leaves, strict=True):
+        if _floats(leaf):
+            count = int(np.sum(~np.isfinite(np.asarray(leaf, np.float32))))
+            if count:
+                notes.append(f"{what} {path} has {count} values that are not finite")
+    return notes
+
+
+def _one_array(output):
+    """The array that is pulled at, and how many others there are."""
+    arrays = [leaf for leaf in jax.tree.leaves(output) if _floats(leaf)]
+    if not arrays:
+        raise TypeError(
+            "function must give an array of floating-point numbers, or a loss, not"
+            f" {type(output).__name__}"
+        )
+    return arrays[0], len(arrays) - 1
+
+
+def _pulled(output, batch, loss):
+    """The number that gradients are taken of."""
+    if loss is not None:
+        value = jnp.asarray(loss(output, batch))
+        if value.shape:
+            raise ValueError(
+                f"loss must give one number, not an array of shape {value.shape}; the nearest is"
+                " its mean"
+            )
+        return value
+    if not output.shape:
+        return output
+    direction = np.random.default_rng(_DIRECTIONS).standard_normal(output.shape)
+    pulled = jnp.sum(output.astype(jnp.float32) * direction.astype(np.float32))
+    return pulled / output.shape[0]
+
+
+def _layers(reading: Reading, paths, found, back):
+    """One for each site, and for each turn of a scan that has a weight of its own."""
+    by_site, by_gate = found
+    uses = [
+        (number, turn)
+        for number, site in enumerate(reading.sites)
+        for turn in (itertools.product(*map(range, site.turns)) if site.stacked else [None])
+    ]
+    uses.sort(key=lambda use: _moment(reading.sites[use[0]], use[1]))
+    for place, (number, turn) in enumerate(uses):
+        site = reading.sites[number]
+        measured = {name: _of(values, turn) for name, values in by_site[number].items()}
+        measured |= {
+            name: _of(back[number][..., index], turn)
+            for index, name in enumerate(measuring.BACKWARD)
+        }
+        biases = tuple(sorted(reading.biases.get(number, ())))
+        flat = [
+            _of(by_gate[gate], turn if reading.gates[gate].turns == site.turns else None)
+            for gate in range(len(reading.gates))
+            if number in reading.gates[gate].sites
+        ]
+        yield _layer(site, number, turn, place, biases, paths, measured, flat)
+
+
+def _moment(site: Site, turn) -> list[int]:
+    """When a site is met: the equations on the way to it, and the turns of the scans there."""
+    turns = iter(turn or (0,) * len(site.turns))
+    return [next(turns) if step is None else step for step in site.order]
+
+
+def _of(values, turn):
+    """A turn's value; without one, all of them."""
+    return np.asarray(values, np.float64) if turn is None else np.asarray(values[turn], np.float64)
+
+
+def _layer(site: Site, number: int, turn, place: int, biases, paths, measured, flat) -> Layer:
+    mark = "" if turn is None else f"[{', '.join(map(str, turn))}]"
+
+    def squared(name, exponent):
+        return float(np.mean(np.ldexp(measured[name], 2 * np.asarray(measured[exponent], int))))
+
+    finite = bool(np.all(measured["finite"]))
+    gradient = measured["gradient_exponent"]
+    known = np.isfinite(gradient).all()
+    return Layer(
+        place=place,
+        site=number,
+        turn=turn,
+        leaves=site.leaves,
+        biases=biases,
+        name=" x ".join(paths[leaf] for leaf in site.leaves) + mark,
+        operation=site.operation,
+        shape=site.shape,
+        units=site.count,
+        dtype=site.dtype,
+        sources=site.sources,
+        input_finite=bool(np.all(measured["input_finite"])),
+        input_second_moment=squared("input_second_moment", "input_exponent"),
+        second_moment=squared("second_moment", "exponent") if finite else math.inf,
+        spread=float(np.max(measured["spread"])) if finite else math.nan,
+        weight_second_moment=float(np.mean(measured["weight_second_moment"])),
+        gradient=site.size * squared(*measuring.BACKWARD[:2]) if known else math.nan,
+        dead_fraction=float(np.min(measured["dead_fraction"])),
+        distinct_neurons=float(np.max(measured["distinct_neurons"])),
+        saturated_fraction=float(max(map(np.max, flat))) if flat else math.nan,
+    )

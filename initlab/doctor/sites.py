@@ -1,0 +1,235 @@
+"""Where a traced program multiplies by its parameters.
+
+A *site* is a linear operation, ``dot_general`` or ``conv_general_dilated``, of which one side is
+made of parameters alone and the other depends on the batch. A *gate* is a tanh or a logistic
+function of what sites made. Reading a program finds both, inside ``jit``, ``scan``, ``cond``,
+``remat`` and custom derivatives; ``measuring`` then runs it and measures there.
+"""
+
+import copy
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from jax.extend import core
+
+#: names under which JAX's library traces functions whose tanh or logistic is no gate
+_NO_GATES = {"silu", "swish", "gelu", "softplus", "mish", "log_sigmoid", "hard_silu", "hard_swish"}
+_GATES = ("tanh", "logistic")
+#: equations that hold a program, and under what name; a checkpoint was once called remat2
+_HOLDS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr",
+    "scan": "jaxpr",
+}
+
+
+class Known(NamedTuple):
+    """What a program's variable is made of."""
+
+    leaves: frozenset[int] = frozenset()  # parameters, by their place in the flat tree
+    data: bool = False  # whether it depends on the batch
+    stacked: bool = False  # whether it is another slice of the parameters in every turn of a scan
+    sites: frozenset[int] = frozenset()  # those that it came from without passing another one
+
+    def __or__(self, other: "Known") -> "Known":
+        return Known(
+            self.leaves | other.leaves,
+            self.data or other.data,
+            self.stacked or other.stacked,
+            self.sites | other.sites,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A linear operation that touches a parameter."""
+
+    operation: str
+    leaves: tuple[int, ...]
+    shape: tuple[int, ...]  # of the weight, where it is used
+    weight: int  # which operand it is
+    units: tuple[int, ...]  # axes of the output that count units
+    turns: tuple[int, ...]  # lengths of the scans around it
+    order: tuple[int | None, ...]  # equations on the way to it, and None for each scan's turn
+    stacked: bool  # whether each turn has its own slice of the parameters
+    size: int  # numbers in the output
+    count: int  # units
+    dtype: str  # of the output
+    sources: tuple[int, ...]  # the sites that its input comes from
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """A tanh or logistic function of what some sites made."""
+
+    function: str
+    sites: tuple[int, ...]
+    turns: tuple[int, ...]
+
+
+@dataclasses.dataclass
+class Reading:
+    """What was found in a program, and where: ``plans`` go beside a program's equations."""
+
+    sites: list[Site] = dataclasses.field(default_factory=list)
+    gates: list[Gate] = dataclasses.field(default_factory=list)
+    hidden: set[str] = dataclasses.field(default_factory=set)  # what cannot be looked into
+    #: site -> parameters that are added to what it makes
+    biases: dict[int, set[int]] = dataclasses.field(default_factory=dict)
+
+
+class Plan(NamedTuple):
+    """What is to be done at the equations of one program: by index, nothing for all others."""
+
+    sites: dict[int, int]  # equation -> number of the site
+    gates: dict[int, int]
+    inner: dict[int, tuple["Plan", ...]]  # equation -> plans of the programs that it holds
+
+    def __bool__(self):
+        return bool(self.sites or self.gates or self.inner)
+
+    def numbers(self) -> tuple[set[int], set[int]]:
+        """All sites and all gates in this program, and in those that it holds."""
+        sites, gates = set(self.sites.values()), set(self.gates.values())
+        for plans in self.inner.values():
+            for plan in plans:
+                inner_sites, inner_gates = plan.numbers()
+                sites, gates = sites | inner_sites, gates | inner_gates
+        return sites, gates
+
+
+def inner_programs(equation) -> list[core.Jaxpr]:
+    """The programs that an equation holds, and that can be looked into."""
+    name, params = equation.primitive.name, equation.params
+    if name == "cond":
+        held = params["branches"]
+    else:
+        held = [params[_HOLDS[name]]] if name in _HOLDS else []
+    return [one.jaxpr if isinstance(one, core.ClosedJaxpr) else one for one in held]
+
+
+def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=(), gated=True):
+    """Find the sites and gates of a program, of whose inputs it is known what they are made of.
+
+    Returns what its outputs are made of, and a :class:`Plan`. ``turns`` are the lengths of the
+    scans around it, ``way`` the equations that lead to it; ``gated`` says whether a tanh here
+    counts as a gate.
+    """
+    made = dict(zip(jaxpr.invars, known, strict=True))
+    plan = Plan({}, {}, {})
+
+    def of(variable) -> Known:
+        return Known() if isinstance(variable, core.Literal) else made.get(variable, Known())
+
+    for index, equation in enumerate(jaxpr.eqns):
+        given = [of(variable) for variable in equation.invars]
+        union = Known()
+        for one in given:
+            union |= one
+        outs = [union] * len(equation.outvars)
+        name, programs = equation.primitive.name, inner_programs(equation)
+        site = _site(equation, given, turns, (*way, index))
+        if site is not None:
+            plan.sites[index] = len(reading.sites)
+            outs = [Known(data=True, sites=frozenset([len(reading.sites)]))]
+            reading.sites.append(site)
+        elif name in _GATES and gated and union.sites:
+            plan.gates[index] = len(reading.gates)
+            reading.gates.append(Gate(name, tuple(sorted(union.sites)), turns))
+        elif name == "add" and not all(one.data for one in given):
+            added = next(one for one in given if not one.data)
+            for number in union.sites:
+                reading.biases.setdefault(number, set()).update(added.leaves)
+        elif programs:
+            still_gated = gated and equation.params.get("name") not in _NO_GATES
+            there = *way, index
+            outs, plans = _read_inner(equation, programs, given, reading, turns, there, still_gated)
+            if any(plans):
+                plan.inner[index] = plans
+        elif union.data and union.leaves and name in ("while", "shard_map", "pmap"):
+            reading.hidden.add(name)
+        made.update(zip(equation.outvars, outs, strict=True))
+    return [of(variable) for variable in jaxpr.outvars], plan
+
+
+def _read_inner(equation, programs, given, reading, turns, way, gated):
+    if equation.primitive.name == "cond":
+        outs, plans = [], []
+        for program in programs:
+            found, plan = read(program, given[1:], reading, turns, way, gated)
+            outs = [a | b for a, b in zip(outs, found, strict=True)] if outs else found
+            plans.append(plan)
+        return outs, tuple(plans)
+    if equation.primitive.name != "scan":
+        outs, plan = read(programs[0], given, reading, turns, way, gated)
+        return outs, (plan,)
+    params, (program,) = equation.params, programs
+    consts, carried = params["num_consts"], params["num_carry"]
+    fixed, carry, slices = (
+        given[:consts],
+        given[consts : consts + carried],
+        given[consts + carried :],
+    )
+    slices = [one._replace(stacked=True) if one.leaves else one for one in slices]
+    turns, way = (*turns, params["length"]), (*way, None)
+    while True:  # a turn's carry is made of what the turn before made of it
+        trial = copy.deepcopy(reading)
+        outs, plan = read(program, [*fixed, *carry, *slices], trial, turns, way, gated)
+        grown = [a | b for a, b in zip(carry, outs[:carried], strict=True)]
+        if grown == carry:
+            break
+        carry = grown
+    reading.__dict__.update(trial.__dict__)
+    return [*carry, *outs[carried:]], (plan,)
+
+
+def _site(equation, given: list[Known], turns, order) -> Site | None:
+    name = equation.primitive.name
+    if name not in ("dot_general", "conv_general_dilated"):
+        return None
+    weights = [place for place in (0, 1) if given[place].leaves and not given[place].data]
+    if len(weights) != 1 or not given[1 - weights[0]].data:
+        return None
+    weight = weights[0]
+    if name == "dot_general":
+        units = _product_units(equation, weight)
+    else:
+        if weight == 0:
+            return None  # a batch of kernels over an image that is a parameter
+        units = (equation.params["dimension_numbers"].out_spec[1],)
+    known = given[weight]
+    shape = tuple(equation.invars[weight].aval.shape)
+    out = equation.outvars[0].aval
+    return Site(
+        operation=name,
+        leaves=tuple(sorted(known.leaves)),
+        shape=shape,
+        weight=weight,
+        units=units,
+        turns=turns,
+        order=order,
+        stacked=known.stacked,
+        size=out.size,
+        count=math.prod(out.shape[axis] for axis in units),
+        dtype=out.dtype.name,
+        sources=tuple(sorted(given[1 - weight].sites)),
+    )
+
+
+def _product_units(equation, weight: int) -> tuple[int, ...]:
+    """The output's axes that come from the weight: those of a batch of products, and its own."""
+    contracted, batched = equation.params["dimension_numbers"]
+    batch = len(batched[0])
+    free = [
+        len(equation.invars[side].aval.shape) - len(contracted[side]) - batch for side in (0, 1)
+    ]
+    start = batch if weight == 0 else batch + free[0]
+    return (*range(batch), *range(start, start + free[weight]))

@@ -1,0 +1,279 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from initlab.__main__ import main
+from initlab.doctor import examine, watch
+from tests.plain_models import INPUTS, dense, residual, winding
+
+
+def by_name(report):
+    return {layer.name: layer for layer in report.layers}
+
+
+def blamed(report):
+    return [(one.mode, report.layers[one.first_layer].name) for one in report.failures]
+
+
+# --- what is found, and measured -----------------------------------------------------------------
+
+
+def test_products_are_found_however_they_are_nested():
+    network, params = winding()
+    report = examine(network, params, INPUTS)
+    once = ["jit", "remat", "cond", "custom_jvp", "custom_vjp", "vmap"]
+    assert [layer.name for layer in report.layers] == [
+        *once,
+        *(f"scan[{turn}]" for turn in range(3)),
+        "shared",
+    ]
+    assert not report.notes
+
+
+def test_measures_agree_with_numpy():
+    """Source: the network in float64. Sums of 128 x 64 float32 numbers err by less than 1e-5."""
+    network, params = dense(depth=6, activation="tanh")
+    report = examine(network, params, INPUTS)
+    x = INPUTS.astype(np.float64)
+    for layer, weights in zip(report.layers, params, strict=True):
+        z = x @ np.asarray(weights["kernel"], np.float64)
+        assert layer.input_second_moment == pytest.approx((x**2).mean(), rel=1e-5)
+        assert layer.second_moment == pytest.approx((z**2).mean(), rel=1e-5)
+        assert layer.spread == pytest.approx(z.std(axis=0).mean(), rel=0.2)  # of another kind
+        assert layer.spread**2 == pytest.approx(((z - z.mean(axis=0)) ** 2).mean(), rel=1e-5)
+        x = np.tanh(z)
+        if layer is not report.layers[-1]:
+            flat = np.mean(np.abs(z) >= np.arccosh(10))
+            assert layer.saturated_fraction == pytest.approx(flat, abs=1e-3)
+
+
+@pytest.mark.parametrize("make", [dense, residual, winding])
+def test_gradients_agree_with_jax_grad(make):
+    """Source: ``jax.grad`` by a number added to each product, in a network written again."""
+    network, params = make()
+
+    def loss(output, x):
+        return jnp.sum(jnp.sin(output))
+
+    report = examine(network, params, INPUTS, loss)
+    assert report.loss == pytest.approx(float(loss(network(params, INPUTS), INPUTS)), rel=1e-5)
+    weights = jax.grad(lambda params: loss(network(params, INPUTS), INPUTS))(params)
+    if make is dense:
+        # d loss / d bias is the sum over examples of d loss / d z; one example alone shows it all
+        one = INPUTS[:1]
+        report = examine(network, params, one, loss)
+        weights = jax.grad(lambda params: loss(network(params, one), one))(params)
+        for layer, gradient in zip(report.layers, weights, strict=True):
+            exact = np.sum(np.asarray(gradient["bias"], np.float64) ** 2)
+            assert layer.gradient == pytest.approx(exact, rel=1e-4)
+    # nothing that is measured changes what the network computes
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights))
+
+
+def test_layers_of_a_scan_come_in_the_order_of_time():
+    report = examine(*residual(blocks=3), INPUTS)
+    names = [layer.name for layer in report.layers]
+    blocks = [f"{name}[{turn}]" for turn in range(3) for name in ("inner", "outer")]
+    assert names == ["read", *blocks, "readout"]
+
+
+# --- verdicts ------------------------------------------------------------------------------------
+
+
+def with_kernel(place, change, **options):
+    network, params = dense(**options)
+    params[place]["kernel"] = change(params[place]["kernel"])
+    return network, params
+
+
+def dead():
+    network, params = dense()
+    params[5]["bias"] -= 50.0
+    return network, params
+
+
+ILL = {
+    "zeros": (with_kernel(4, lambda w: 0 * w), "symmetry collapse", "4/kernel"),
+    "constant": (with_kernel(3, lambda w: 0 * w + 0.1), "symmetry collapse", "3/kernel"),
+    "copies": (
+        with_kernel(5, lambda w: w.at[:, :40].set(w[:, :1])),
+        "symmetry collapse",
+        "5/kernel",
+    ),
+    "dead": (dead(), "dead units", "5/kernel"),
+    "large": (with_kernel(5, lambda w: 100 * w), "exploding gradients", "5/kernel"),
+    "small": (with_kernel(5, lambda w: w / 100), "vanishing gradients", "5/kernel"),
+    "saturated": (
+        with_kernel(2, lambda w: 20 * w, activation="tanh"),
+        "saturation",
+        "2/kernel",
+    ),
+    "no number": (
+        with_kernel(0, lambda w: w.at[0, 0].set(jnp.nan)),
+        "numerical overflow",
+        "0/kernel",
+    ),
+    "float16": (
+        with_kernel(3, lambda w: 30000 * w, dtype=np.float16),
+        "numerical overflow",
+        "3/kernel",
+    ),
+}
+WELL = {
+    "relu": dense(),
+    "tanh": dense(activation="tanh"),
+    "zero readout": with_kernel(-1, lambda w: 0 * w),
+    "one layer": dense(depth=0),
+    "residual, scaled": residual(branch=16**-0.5),
+    "residual, zero last": residual(branch=0.0),
+    "residual, 100 blocks": residual(blocks=100, branch=0.1),
+}
+
+
+@pytest.mark.parametrize("case", ILL)
+def test_what_is_wrong_is_named_at_its_layer(case):
+    (network, params), mode, layer = ILL[case]
+    inputs = INPUTS.astype(params[0]["kernel"].dtype)
+    report = examine(network, params, inputs)
+    assert blamed(report)[0] == (mode, layer)
+    assert layer in report.summary and not report.healthy
+    with pytest.raises(AssertionError, match=mode.capitalize()):
+        report.raise_if_unhealthy()
+
+
+@pytest.mark.parametrize("case", WELL)
+def test_what_starts_well_is_told_so(case):
+    report = examine(*WELL[case], INPUTS)
+    report.raise_if_unhealthy()
+    assert report.healthy and report.summary.startswith("Healthy")
+
+
+@pytest.mark.parametrize(("gain", "mode"), [(0.5, "vanishing"), (3.0, "exploding")])
+def test_a_scale_that_is_wrong_everywhere(gain, mode):
+    report = examine(*dense(depth=20, gain=gain), INPUTS)
+    assert [one.mode for one in report.failures] == [f"{mode} gradients"]
+
+
+# --- remedies ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [*ILL, "residual", "all small", "all large", "all zero"])
+def test_a_remedy_was_tried_and_leaves_the_rest_alone(case):
+    whole = {
+        "residual": residual(),
+        "all small": dense(depth=20, gain=0.5),
+        "all large": dense(depth=20, gain=3.0),
+        "all zero": dense(depth=5, gain=0.0),
+    }
+    network, params = whole[case] if case in whole else ILL[case][0]
+    before = jax.tree.map(np.array, params)
+    dtype = jax.tree.leaves(params)[0].dtype
+    cure = examine(network, params, INPUTS.astype(dtype)).remedy()
+    assert cure.after.healthy, cure
+    examine(network, cure.params, INPUTS.astype(dtype)).raise_if_unhealthy()
+    jax.tree.map(np.testing.assert_array_equal, params, before)
+    assert jax.tree.structure(cure.params) == jax.tree.structure(params)
+    same = jax.tree.map(lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype), params, cure.params)
+    assert all(jax.tree.leaves(same))
+    if case in ILL:
+        assert len(cure.changed) == 1
+        assert cure.changed[0].split("/")[0] == ILL[case][2].split("/")[0]
+
+
+def test_what_is_healthy_needs_no_remedy():
+    assert examine(*dense(), INPUTS).remedy() is None
+
+
+# --- what a reader gets --------------------------------------------------------------------------
+
+
+def test_a_report_is_a_table_a_dataset_and_json():
+    (network, params), mode, layer = ILL["dead"]
+    report = examine(network, params, INPUTS)
+    assert layer in repr(report) and mode in repr(report)
+    assert report._repr_markdown_().count("<tr>") == 1 + len(report.layers)
+    dataset = report.to_dataset()
+    assert float(dataset.dead_fraction.sel(layer=layer)) == 1
+    told = json.loads(report.to_json())
+    assert told["failures"][0]["layer"] == layer and not told["healthy"]
+    assert told["loss"] is None and len(told["layers"]) == len(report.layers)
+
+
+def test_a_network_is_watched_while_it_is_trained():
+    network, params = dense()
+    check = watch(network, INPUTS, every=5)
+    assert check(0, params) is None and check(3, ILL["dead"][0][1]) is None
+    told = check(5, ILL["dead"][0][1])
+    assert told.startswith("step 5: dead units at 5/kernel")
+    assert check(10, ILL["dead"][0][1]) is None  # nothing new
+    assert list(check.reports) == [0, 5, 10]
+
+
+def make_ill():
+    return *ILL["dead"][0], INPUTS
+
+
+def make_well():
+    return *dense(), INPUTS, lambda output, x: jnp.mean(output**2)
+
+
+def test_the_command_line(capsys, monkeypatch):
+    monkeypatch.syspath_prepend("tests/..")
+    assert main(["examine", "tests.test_doctor:make_ill"]) == 1
+    assert "dead units" in capsys.readouterr().out
+    assert main(["examine", "tests.test_doctor:make_well", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["healthy"]
+    for wrong in ("tests.test_doctor", "tests.nowhere:f", "tests.test_doctor:nothing"):
+        assert main(["examine", wrong]) == 2
+        assert capsys.readouterr().err
+    assert main(["examine", "tests.test_doctor:dense"]) == 2
+    assert "must return (function, params, batch)" in capsys.readouterr().err
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "params", "error", "words"),
+    [
+        ("network", {}, TypeError, "examine takes a function"),
+        (lambda w, x: x * float(w.sum()), np.eye(20), TypeError, "can trace"),
+        (lambda w, x: x @ w, np.eye(20, dtype=int), TypeError, "floating-point"),
+        (lambda w, x: x @ w, {}, TypeError, "floating-point"),
+        (lambda w, x: x * w[0], np.eye(20), ValueError, "no product or convolution"),
+        (lambda w, x: "text", np.eye(20), TypeError, "must give an array"),
+    ],
+)
+def test_what_cannot_be_examined_is_an_error(function, params, error, words):
+    with pytest.raises(error, match=words):
+        examine(function, params, INPUTS)
+
+
+def test_a_loss_is_one_number():
+    with pytest.raises(ValueError, match="one number, not an array of shape"):
+        examine(*dense(), INPUTS, lambda output, x: output)
+
+
+def test_what_is_left_out_is_said():
+    network, params = dense(depth=2)
+    report = examine(lambda p, x: (network(p, x), x), params, INPUTS)
+    assert report.notes == ("the first of 2 outputs is taken",)
+    holed = INPUTS.copy()
+    holed[3, 4] = np.nan
+    report = examine(network, params, holed)
+    assert "batch's params has 1 values that are not finite" in report.notes[0]
+
+    def until(params, x):
+        def turn(state):
+            return state[0] @ params["w"], state[1] + 1
+
+        return jax.lax.while_loop(lambda state: state[1] < 3, turn, (x @ params["v"], 0))[0]
+
+    report = examine(until, {"v": np.eye(20) / 2, "w": np.eye(20)}, INPUTS)
+    assert "while is not looked into" in report.notes
+    assert any("no gradient could be taken" in note for note in report.notes)
+    assert [layer.name for layer in report.layers] == ["v"]
+    assert np.isnan(report.layers[0].gradient)
