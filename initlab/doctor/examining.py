@@ -98,6 +98,11 @@ class Examination:
         )
         return value, found
 
+    def memory(self, params) -> int:
+        """Bytes that an examination needs beside the parameters, by XLA's account."""
+        lowered = self._both.lower(parameters(params)[1], measuring.slots(self.reading))
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
     def report(self, params) -> Report:
         """What :func:`examine` returns, of these parameters."""
         _, leaves, _ = parameters(params)
