@@ -170,7 +170,9 @@ def test_nothing_compiles_but_for_width_and_kernel():
     [
         {},
         {"padding": "circular"},
-        {"activation": "tanh", "initializer": "orthogonal", "gain": 1.2},
+        pytest.param(
+            {"activation": "tanh", "initializer": "orthogonal", "gain": 1.2}, marks=pytest.mark.slow
+        ),
         {"activation": "tanh", "initializer": "delta_orthogonal", "gain": 1.2},
         {"initializer": "lecun_normal", "activation": "selu"},
     ],

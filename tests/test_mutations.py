@@ -73,13 +73,13 @@ def test_without_a_mistake_every_cell_passes(tmp_path):
         pytest.param(
             "02_variance",
             "fan_in, fan_out = weight.shape",
-            ("initializers.py", "math.sqrt(2 / fan.fan_in)", "math.sqrt(2 / fan.fan_out)"),
+            ("laws.py", "math.sqrt(2 / fan.fan_in)", "math.sqrt(2 / fan.fan_out)"),
             id="fan_out for fan_in",
         ),
         pytest.param(
             "00_start_here",
             'print(f"variance times fan_in',
-            ("initializers.py", "math.sqrt(2 / fan.fan_in)", "math.sqrt(1 / fan.fan_in)"),
+            ("laws.py", "math.sqrt(2 / fan.fan_in)", "math.sqrt(1 / fan.fan_in)"),
             id="He without the 2",
         ),
     ],

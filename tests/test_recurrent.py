@@ -152,10 +152,12 @@ def test_identity_and_relu_have_the_identity_as_jacobian():
     cell, knobs = setting.chain(8, 2), setting.knobs()
     w = weights(setting, 8, 2).layers
 
+    @jax.jit
     def after_100(h):
-        for _ in range(100):
-            h = cell.memory(knobs, cell.advance(w, knobs, jnp.zeros((1, 8)), h[None]))[0]
-        return h
+        def step(_, h):
+            return cell.memory(knobs, cell.advance(w, knobs, jnp.zeros((1, 8)), h[None]))[0]
+
+        return jax.lax.fori_loop(0, 100, step, h)
 
     h0 = jnp.linspace(0.1, 2.0, 8)
     np.testing.assert_array_equal(after_100(h0), h0)

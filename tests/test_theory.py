@@ -419,10 +419,19 @@ def assert_close(setting, batch, seeds):
         {"activation": "relu", "initializer": "he_normal", "depth": 20},
         {"activation": "relu", "initializer": "glorot_normal", "bias_std": 0.1},
         {"activation": "gelu", "initializer": "he_normal", "depth": 12},
-        {"activation": "gelu", "initializer": "lecun_normal", "depth": 10},
+        pytest.param(
+            {"activation": "gelu", "initializer": "lecun_normal", "depth": 10},
+            marks=pytest.mark.slow,
+        ),
         {"activation": "sigmoid", "initializer": "glorot_normal", "gain": 2.0, "depth": 8},
-        {"activation": "elu", "initializer": "torch_default", "depth": 10},
-        {"activation": "tanh", "initializer": "orthogonal", "gain": 1.2, "depth": 10},
+        pytest.param(
+            {"activation": "elu", "initializer": "torch_default", "depth": 10},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"activation": "tanh", "initializer": "orthogonal", "gain": 1.2, "depth": 10},
+            marks=pytest.mark.slow,
+        ),
         {"activation": "relu", "initializer": "orthogonal", "gain": 2**0.5, "depth": 10},
     ],
     ids=lambda choice: "-".join(str(value) for value in choice.values()),
@@ -476,8 +485,14 @@ def test_one_input_through_a_wide_relu_network():
     [
         {"activation": "relu", "initializer": "he_normal"},
         {"activation": "tanh", "initializer": "glorot_normal", "gain": 1.5, "bias_std": 0.2},
-        {"activation": "gelu", "initializer": "lecun_normal", "bias_std": 0.3},
-        {"activation": "relu", "initializer": "orthogonal", "gain": 2**0.5},
+        pytest.param(
+            {"activation": "gelu", "initializer": "lecun_normal", "bias_std": 0.3},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"activation": "relu", "initializer": "orthogonal", "gain": 2**0.5},
+            marks=pytest.mark.slow,
+        ),
         {"activation": "tanh", "initializer": "orthogonal", "gain": 1.3},
         {"activation": "linear", "initializer": "lecun_normal"},
     ],
