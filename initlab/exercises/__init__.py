@@ -6,6 +6,7 @@ wrong answers worth a word; the tests run them all.
 
 from initlab.catalogue import Catalogue
 from initlab.exercises.blocks import FIXUP_SCALE, RESIDUAL_GROWTH
+from initlab.exercises.fitting import GRADIENT_QUOTIENT, UNIT_VARIANCE
 from initlab.exercises.gradients import BACKWARD, GRADIENT_RATIO, OVERFLOW_DEPTH
 from initlab.exercises.kernels import KERNEL_SCALE
 from initlab.exercises.memory import FORGET_BIAS
@@ -28,6 +29,8 @@ for _exercise in (
     FORGET_BIAS,
     RESIDUAL_GROWTH,
     FIXUP_SCALE,
+    UNIT_VARIANCE,
+    GRADIENT_QUOTIENT,
     BLIND_LOSS,
     STEPS_TO,
     PAIRED_INTERVAL,
