@@ -158,7 +158,7 @@ def metainit(
     Source: Dauphin & Schoenholz 2019, "MetaInit: Initializing learning by learning to initialize".
 
     >>> from initlab import Setting
-    >>> fitted = metainit(Setting(depth=3, width=16, gain=0.3), steps=50)
+    >>> fitted = metainit(Setting(depth=10, width=32, gain=0.3))
     >>> bool(fitted.objective[-1] < fitted.objective[0] / 2)
     True
     """
