@@ -626,7 +626,6 @@ def test_other_data_is_taken_as_it_is():
     assert history.accuracy[0, -1] > 0.9
 
 
-
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
