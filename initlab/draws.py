@@ -173,12 +173,12 @@ def as_drawn(weights: list, fan_in: int, fan_out: int) -> tuple[Draws, Scales]:
         array = np.zeros(shape, np.float32)
         for place, values in parts:
             array[place] = values
-        return jnp.asarray(array)
+        return jax.device_put(array, may_alias=False)
 
     draws = Draws(
-        first=jnp.asarray(matrices[0]),
+        first=jax.device_put(matrices[0], may_alias=False),
         hidden=filled((MAX_DEPTH - 1, width, width), *enumerate(matrices[1:-1])),
-        readout=jnp.asarray(matrices[-1]),
+        readout=jax.device_put(matrices[-1], may_alias=False),
         bias=filled((MAX_DEPTH, 2, width), *(((i, 0), b) for i, b in enumerate(biases[:-1]))),
         readout_bias=filled((2, fan_out), (0, biases[-1])),
         norm=filled(MAX_DEPTH + 1, (slice(depth), norms[:-1]), (MAX_DEPTH, norms[-1])),
@@ -221,7 +221,7 @@ def _drawn(setting: Setting, fan_in: int, fan_out: int) -> list:
     scales = scales_for(setting, fan_in, fan_out)
     hidden = np.asarray(draws.hidden)[: setting.depth - 1]  # in NumPy: no program for each depth
     matrices = [np.asarray(draws.first), *hidden, np.asarray(draws.readout)]
-    biases = [*np.asarray(draws.bias[: setting.depth]), np.asarray(draws.readout_bias)]
+    biases = [*np.asarray(draws.bias)[: setting.depth], np.asarray(draws.readout_bias)]
     pairs = [
         (weight_scale * matrix, bias_scale @ bias)
         for weight_scale, matrix, bias_scale, bias in zip(

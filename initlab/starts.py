@@ -17,7 +17,7 @@ from initlab.draws import Kept, drawn, rounded
 from initlab.setting import AnySetting, Setting, whole_number
 
 MAX_FANS = 100_000  # of input features and classes
-_KEPT = Kept(256 * 2**20)  # fitted weights
+_KEPT = Kept(16 * 2**20)  # fitted weights: a drag makes many, and comes back to few
 
 
 def weights(

@@ -429,9 +429,17 @@ def test_theory_is_silent(name):
 
 def test_sliders_compile_nothing():
     for name in QUICK:
-        probe(Setting(2, WIDTH, initializer=name), BATCH)
+        for activation in ("tanh", "relu", "gelu"):  # where one is flat is found once
+            probe(Setting(2, WIDTH, activation, name), BATCH)
     programs = (network._measure, unit_variance._fit, equal_rates._rescale, equal_rates._normalize)
     before, chance = [program._cache_size() for program in programs], random.Random(2)
+    compiled = []  # small ones count, too: a slice of another length is another program
+
+    def listen(event, seconds, **details):
+        if event.endswith("backend_compile_duration"):
+            compiled.append(details.get("fun_name"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
     for _ in range(20):
         probe(
             Setting(
@@ -446,6 +454,7 @@ def test_sliders_compile_nothing():
             BATCH,
         )
     assert [program._cache_size() for program in programs] == before
+    assert compiled == []
     probe(Residual(2, WIDTH, initializer="lsuv"), BATCH)
     before = measuring._measure._cache_size(), unit_variance._fit._cache_size()
     for blocks, start, normalization in ((9, "skipinit", "batch"), (30, "plain", "layer")):
