@@ -30,7 +30,8 @@ class History:
     steps: np.ndarray
     #: [S, R] mean cross-entropy over all examples trained on, in nats, without dropout
     loss: np.ndarray
-    #: [S, R] share of them classified right; the lowest class wins a tie, NaN is always wrong
+    #: [S, R] share of them classified right; the lowest class wins a tie, and an answer that is not
+    #: finite is wrong
     accuracy: np.ndarray
     #: [S, R] the same for the examples held out; NaN if there are none
     held_out_accuracy: np.ndarray

@@ -169,7 +169,7 @@ def _observe(model: Model, knobs, state: _State, inputs, labels, held_inputs, he
     """How well every start does as it is, without dropout; arrays are ``[S]``."""
 
     def share_right(logits, labels):
-        right = (jnp.argmax(logits, axis=1) == labels) & ~jnp.isnan(logits).any(axis=1)
+        right = (jnp.argmax(logits, axis=1) == labels) & jnp.isfinite(logits).all(axis=1)
         return jnp.mean(right, dtype=jnp.float32)
 
     def one_start(parameters):
