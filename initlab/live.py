@@ -129,7 +129,19 @@ class Live(ipywidgets.VBox):
 
     def _ipython_display_(self, **_) -> None:
         """Show the live widget at once, then the picture, which also stands for it on paper."""
-        live = {
+        handle = display(self._live, raw=True, display_id=True)
+        if not self._measured:
+            for done in self._prepare():
+                self.progress.value = done
+            self.update()
+        self.progress.layout.display = "none"
+        self._keep_picture(handle)
+        self._prepare_when_idle()
+
+    @property
+    def _live(self) -> dict:
+        """What a cell shows while there is a kernel."""
+        return {
             "application/vnd.jupyter.widget-view+json": {
                 "version_major": 2,
                 "version_minor": 0,
@@ -137,20 +149,15 @@ class Live(ipywidgets.VBox):
             },
             "text/plain": self._name,
         }
-        handle = display(live, raw=True, display_id=True)
-        if not self._measured:
-            for done in self._prepare():
-                self.progress.value = done
-            self.update()
-        self.progress.layout.display = "none"
-        # who reads without a kernel, or on paper, sees this picture and its words
+
+    def _keep_picture(self, handle) -> None:
+        """Leave the picture and its words in the cell, for who reads without a kernel."""
         still = {
             "image/png": base64.b64encode(self.image.value).decode(),
             "text/plain": self.description,
         }
         alternative = {"image/png": {"alt": self.description}}
-        handle.update(live | still, raw=True, metadata=alternative)
-        self._prepare_when_idle()
+        handle.update(self._live | still, raw=True, metadata=alternative)
 
     def close(self) -> None:
         """Close every widget of it."""

@@ -1,7 +1,6 @@
 """The race: starts that are trained side by side while one looks on."""
 
 import atexit
-import base64
 import contextlib
 import threading
 import time
@@ -142,7 +141,7 @@ class Race(Live):
             self.time_left.value = ""
             _RUNNING.pop(self, None)
         with contextlib.suppress(Exception):  # the page may be gone
-            self._keep_picture()
+            self._keep_last_picture()
 
     def _prepare_programs(self) -> None:
         """Compile what takes steps on one side, while the first record is made on the other."""
@@ -195,37 +194,22 @@ class Race(Live):
 
     def _ipython_display_(self, **_) -> None:
         """Show the live widget and begin; what stands for it on paper follows when it is over."""
-        live = {
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.model_id,
-            },
-            "text/plain": self._name,
-        }
-        self._live, self._handle = live, display(live, raw=True, display_id=True)
+        self._handle = display(self._live, raw=True, display_id=True)
         cell = _cell()
         for race, its_cell in list(_RUNNING.items()):
             if its_cell == cell and race is not self:
                 race.stop()
         if self._thread is not None and not self._thread.is_alive():
-            self._keep_picture()  # the race was over before it was shown
+            self._keep_last_picture()  # the race was over before it was shown
             return
         _RUNNING[self] = cell
         self.start()
         if not _somebody_looks():
             self.wait()
 
-    def _keep_picture(self) -> None:
-        """Leave the picture and its words in the cell, for who reads without a kernel."""
-        if self._handle is None or self._history is None:
-            return
-        still = {
-            "image/png": base64.b64encode(self.image.value).decode(),
-            "text/plain": self.description,
-        }
-        alternative = {"image/png": {"alt": self.description}}
-        self._handle.update(self._live | still, raw=True, metadata=alternative)
+    def _keep_last_picture(self) -> None:
+        if self._handle is not None and self._history is not None:
+            self._keep_picture(self._handle)
 
     def close(self) -> None:
         """Stop training, and close every widget of it."""

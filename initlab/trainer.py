@@ -19,6 +19,7 @@ import numpy as np
 import optax
 from jax import lax
 
+from initlab.measures import cross_entropy
 from initlab.models import Model, model_of
 
 BY_RECORD = ("loss", "accuracy", "held_out_accuracy", "update_ratio")
@@ -77,11 +78,6 @@ class _State(NamedTuple):
     update_ratio: jax.Array  # [S, L + 1] of the last step of a call; NaN before any
 
 
-def _cross_entropy(logits, labels):
-    # not through a sum of products with a one-hot row, where minus infinity times 0 is NaN
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
-
-
 @functools.partial(jax.jit, static_argnames=("model", "optimizer", "examples"))
 def _begin(model: Model, optimizer: _Optimizer, parameters, examples: int) -> _State:
     ratio = jax.eval_shape(jax.vmap(model.norms), parameters)
@@ -115,7 +111,7 @@ def _advance(
 
     def one_start(parameters, optimizer_state, x, y, masks):
         def loss_of(parameters):
-            return _cross_entropy(model.logits(knobs, parameters, x, masks), y)
+            return cross_entropy(model.logits(knobs, parameters, x, masks), y)
 
         loss, gradient = jax.value_and_grad(loss_of)(parameters)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, parameters)
@@ -177,7 +173,7 @@ def _observe(model: Model, knobs, state: _State, inputs, labels, held_inputs, he
         if len(held_labels):
             held_out = share_right(model.logits(knobs, parameters, held_inputs), held_labels)
         return {
-            "loss": _cross_entropy(logits, labels),
+            "loss": cross_entropy(logits, labels),
             "accuracy": share_right(logits, labels),
             "held_out_accuracy": held_out,
         }

@@ -11,14 +11,13 @@ import dataclasses
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.architectures.chain import Chain, ChainSetting, answer
 from initlab.architectures.draws import Weights
-from initlab.measures import product
+from initlab.measures import cross_entropy, product
 from initlab.setting import AnySetting, Setting
 
 
@@ -50,8 +49,7 @@ def weights_of(setting: AnySetting, parts: Weights):
     if not isinstance(setting, Setting):
         return parts
     hidden = zip(parts.layers["weight"], parts.layers["bias"], strict=True)
-    ends = ((part["weight"], part["bias"]) for part in (parts.first, parts.readout))
-    first, readout = ends
+    first, readout = ((part["weight"], part["bias"]) for part in (parts.first, parts.readout))
     return [first, *hidden, readout]
 
 
@@ -67,19 +65,6 @@ def places(parts: Weights) -> tuple[Place, ...]:
                 label = f"block {index + 1}, {name}"
             found.append(Place("layers", name, index, label))
     return (*found, Place("readout", "weight", None, "readout"))
-
-
-def matrix(parts: Weights, place: Place):
-    """The matrix at a place."""
-    array = getattr(parts, place.part)[place.name]
-    return array if place.index is None else array[place.index]
-
-
-def norms(parts: Weights) -> np.ndarray:
-    """``[P]`` Frobenius norms of all matrices, in float64."""
-    return np.array(
-        [np.linalg.norm(np.asarray(matrix(parts, place), np.float64)) for place in places(parts)]
-    )
 
 
 def scaled(parts: Weights, scale: np.ndarray) -> Weights:
@@ -111,8 +96,7 @@ class Network(NamedTuple):
 
     def loss(self, knobs: dict, parts: Weights, inputs, labels):
         """Mean cross-entropy in nats."""
-        likelihood = jax.nn.log_softmax(self.logits(knobs, parts, inputs))
-        return -jnp.mean(jnp.take_along_axis(likelihood, labels[:, None], axis=1))
+        return cross_entropy(self.logits(knobs, parts, inputs), labels)
 
 
 def network_of(setting: AnySetting, features: int, classes: int) -> tuple[Network, dict]:

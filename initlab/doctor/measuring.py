@@ -4,6 +4,7 @@ What comes back through a site is measured by an identity whose "derivative" by 
 the measures: so nothing is stored that a step of training would not store, inside a scan neither.
 """
 
+import collections
 import functools
 import math
 
@@ -14,12 +15,16 @@ from jax import lax
 from jax.extend import core
 
 from initlab import measures
-from initlab.doctor.sites import Plan, Reading, Site, inner_programs
+from initlab.activations import FLAT_SHARE
+from initlab.doctor.sites import Plan, Reading, Site, inner_programs, scan_inputs
 
 ROWS = 256  # examples or positions, by which neurons are told apart
 BACKWARD = ("gradient_second_moment", "gradient_exponent", "dead_fraction")
-#: from where on a gate's slope, 1 / cosh(z)^2 or 1 / (2 cosh(z / 2))^2, is under 1% of its largest
-_FLAT = {"tanh": math.acosh(10), "logistic": 2 * math.acosh(10)}
+#: from where on a gate's slope, 1 / cosh(z)^2 or 1 / (2 cosh(z / 2))^2, is flat
+_FLAT = {
+    "tanh": math.acosh(FLAT_SHARE**-0.5),
+    "logistic": 2 * math.acosh(FLAT_SHARE**-0.5),
+}
 
 
 def slots(reading: Reading) -> dict:
@@ -58,7 +63,6 @@ def _forward(site: Site, given, weight, z) -> dict:
     some = _some(near_1)
     spread = jnp.sqrt(jnp.mean((some - jnp.mean(some, axis=0)) ** 2))
     read = {f"input_{name}": value for name, value in _size(given).items()}
-    flat = weight.astype(jnp.float32)
     return read | {
         "second_moment": measures.mean(near_1**2),
         "exponent": exponent,
@@ -66,8 +70,7 @@ def _forward(site: Site, given, weight, z) -> dict:
         "distinct_neurons": measures.distinct_neurons(some, jnp.zeros_like(some)),
         # over the examples: what is left of their differences
         "spread": spread * measures.power_of_two(exponent),
-        "weight_second_moment": jnp.mean(flat**2),
-        "weight_finite": jnp.all(jnp.isfinite(flat)),
+        "weight_second_moment": jnp.mean(weight.astype(jnp.float32) ** 2),
     }
 
 
@@ -148,10 +151,10 @@ def _as_it_is(jaxpr: core.Jaxpr, equation):
 
 def _run_inner(equation, plans: tuple[Plan, ...], reading, given, slots):
     name, programs = equation.primitive.name, inner_programs(equation)
-    consts = [_consts(equation, place) for place in range(len(programs))]
 
     def inside(place, values, slots):
-        return run(programs[place], consts[place], plans[place], reading, values, slots)
+        program = programs[place]
+        return run(program.jaxpr, program.consts, plans[place], reading, values, slots)
 
     if name == "scan":
         return _scan(equation, plans[0], given, slots, functools.partial(inside, 0))
@@ -164,28 +167,9 @@ def _run_inner(equation, plans: tuple[Plan, ...], reading, given, slots):
     return inside(0, given, slots)
 
 
-def _consts(equation, place: int):
-    held = equation.params.get("branches")
-    held = (
-        held[place]
-        if held
-        else next(
-            value
-            for value in equation.params.values()
-            if isinstance(value, core.ClosedJaxpr | core.Jaxpr)
-        )
-    )
-    return held.consts if isinstance(held, core.ClosedJaxpr) else ()
-
-
 def _scan(equation, plan: Plan, given, slots, inside):
-    params = equation.params
-    consts, carried = params["num_consts"], params["num_carry"]
-    fixed, carry, slices = (
-        given[:consts],
-        given[consts : consts + carried],
-        given[consts + carried :],
-    )
+    params, (fixed, carry, slices) = equation.params, scan_inputs(equation, given)
+    carried = len(carry)
     here, _ = plan.numbers()
 
     def turn(carry, place):
@@ -213,15 +197,13 @@ def _branch(plans, given, slots, inside):
         return lambda values, slots: inside(place, values, slots)
 
     shapes = [jax.eval_shape(of(place), values, slots)[1] for place in range(len(plans))]
-    everything = tuple(
-        {k: v for _, found in [(0, s[kind]) for s in shapes] for k, v in found.items()}
-        for kind in (0, 1)
-    )
+    by_site, by_gate = zip(*shapes, strict=True)
+    everything = collections.ChainMap(*by_site), collections.ChainMap(*by_gate)
 
     def full(place):
         def branch(values, slots):
             outs, found = inside(place, values, slots)
-            nothing = jax.tree.map(_nothing, everything)
+            nothing = tuple(jax.tree.map(_nothing, dict(kind)) for kind in everything)
             return outs, tuple(none | some for none, some in zip(nothing, found, strict=True))
 
         return branch

@@ -5,6 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.doctor.examining import parameters
 from initlab.doctor.report import Layer, Report
 
 MOST_ROUNDS = 64  # layers that are put right, one after the other
@@ -113,14 +114,10 @@ def _rescaled(report: Report, layers: list[Layer], moment: float) -> Report:
 
 
 def _leaves(params) -> list[np.ndarray]:
-    from initlab.doctor.examining import parameters
-
     return [np.array(leaf) for leaf in parameters(params)[1]]
 
 
 def _with_leaves(report: Report, leaves) -> Report:
-    from initlab.doctor.examining import parameters
-
     _, old, rebuild = parameters(report.params)
     new = [jnp.asarray(leaf, was.dtype) for leaf, was in zip(leaves, old, strict=True)]
     return report.examination.report(rebuild(new))

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from initlab.doctor.verdicts import find
 from initlab.failures import Failure
 from initlab.tables import Table
 
@@ -85,8 +86,6 @@ class Report:
     @functools.cached_property
     def failures(self) -> tuple[Failure, ...]:
         """What is wrong; a failure's ``first_layer`` is a place among ``layers``."""
-        from initlab.doctor.verdicts import find  # reads reports, as this makes them
-
         return find(self)
 
     @property
@@ -131,7 +130,7 @@ class Report:
         rows = [
             (
                 layer.name,
-                layer.operation.removesuffix("_general").removesuffix("_general_dilated"),
+                layer.operation.split("_")[0],
                 "x".join(map(str, layer.shape)),
                 f"{layer.second_moment:.2e}",
                 _number(layer.gain, ".2g"),
@@ -149,11 +148,8 @@ class Report:
         """All numbers as an ``xarray.Dataset`` by layer."""
         import xarray  # slow to import, and only this needs it
 
-        numbers = [name for name, value in self._numbers(self.layers[0]).items()]
-        columns = {
-            name: ("layer", [self._numbers(layer)[name] for layer in self.layers])
-            for name in numbers
-        }
+        rows = [self._numbers(layer) for layer in self.layers]
+        columns = {name: ("layer", [row[name] for row in rows]) for name in rows[0]}
         return xarray.Dataset(
             columns,
             coords={"layer": [layer.name for layer in self.layers]},

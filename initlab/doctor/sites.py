@@ -106,14 +106,19 @@ class Plan(NamedTuple):
         return sites, gates
 
 
-def inner_programs(equation) -> list[core.Jaxpr]:
+def inner_programs(equation) -> list[core.ClosedJaxpr]:
     """The programs that an equation holds, and that can be looked into."""
     name, params = equation.primitive.name, equation.params
     if name == "cond":
-        held = params["branches"]
-    else:
-        held = [params[_HOLDS[name]]] if name in _HOLDS else []
-    return [one.jaxpr if isinstance(one, core.ClosedJaxpr) else one for one in held]
+        return list(params["branches"])
+    held = [params[_HOLDS[name]]] if name in _HOLDS else []
+    return [one if isinstance(one, core.ClosedJaxpr) else core.ClosedJaxpr(one, ()) for one in held]
+
+
+def scan_inputs(equation, given: list) -> tuple[list, list, list]:
+    """What a scan is given: what stays, what turns hand on, and what each has a slice of."""
+    consts, carried = equation.params["num_consts"], equation.params["num_carry"]
+    return given[:consts], given[consts : consts + carried], given[consts + carried :]
 
 
 def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=(), gated=True):
@@ -164,31 +169,25 @@ def _read_inner(equation, programs, given, reading, turns, way, gated):
     if equation.primitive.name == "cond":
         outs, plans = [], []
         for program in programs:
-            found, plan = read(program, given[1:], reading, turns, way, gated)
+            found, plan = read(program.jaxpr, given[1:], reading, turns, way, gated)
             outs = [a | b for a, b in zip(outs, found, strict=True)] if outs else found
             plans.append(plan)
         return outs, tuple(plans)
     if equation.primitive.name != "scan":
-        outs, plan = read(programs[0], given, reading, turns, way, gated)
+        outs, plan = read(programs[0].jaxpr, given, reading, turns, way, gated)
         return outs, (plan,)
-    params, (program,) = equation.params, programs
-    consts, carried = params["num_consts"], params["num_carry"]
-    fixed, carry, slices = (
-        given[:consts],
-        given[consts : consts + carried],
-        given[consts + carried :],
-    )
+    program, (fixed, carry, slices) = programs[0].jaxpr, scan_inputs(equation, given)
     slices = [one._replace(stacked=True) if one.leaves else one for one in slices]
-    turns, way = (*turns, params["length"]), (*way, None)
+    turns, way = (*turns, equation.params["length"]), (*way, None)
     while True:  # a turn's carry is made of what the turn before made of it
-        trial = copy.deepcopy(reading)
-        outs, plan = read(program, [*fixed, *carry, *slices], trial, turns, way, gated)
-        grown = [a | b for a, b in zip(carry, outs[:carried], strict=True)]
+        inputs = [*fixed, *carry, *slices]
+        outs, _ = read(program, inputs, copy.deepcopy(reading), turns, way, gated)
+        grown = [a | b for a, b in zip(carry, outs, strict=False)]
         if grown == carry:
             break
         carry = grown
-    reading.__dict__.update(trial.__dict__)
-    return [*carry, *outs[carried:]], (plan,)
+    outs, plan = read(program, inputs, reading, turns, way, gated)
+    return [*carry, *outs[len(carry) :]], (plan,)
 
 
 def _site(equation, given: list[Known], turns, order) -> Site | None:
