@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from initlab.__main__ import main
-from initlab.doctor import examine, watch
+from initlab.doctor import examine
 from tests.plain_models import INPUTS, dense, residual, winding
 
 
@@ -78,6 +78,53 @@ def test_layers_of_a_scan_come_in_the_order_of_time():
     names = [layer.name for layer in report.layers]
     blocks = [f"{name}[{turn}]" for turn in range(3) for name in ("inner", "outer")]
     assert names == ["read", *blocks, "readout"]
+
+
+@pytest.mark.parametrize(
+    ("activation", "saturates"),
+    {
+        "tanh": (jnp.tanh, True),
+        "sigmoid": (jax.nn.sigmoid, True),
+        "glu": (jax.nn.glu, True),
+        "gelu": (jax.nn.gelu, False),
+        "silu": (jax.nn.silu, False),
+        "by hand": (lambda x: x * jax.nn.sigmoid(1.702 * x), False),
+        "nested": (lambda x: x * jax.jit(jnp.tanh)(x), False),
+        "mish": (lambda x: x * jnp.tanh(jax.nn.softplus(x)), False),
+    }.values(),
+)
+def test_what_multiplies_its_own_input_is_no_gate(activation, saturates):
+    params = {"w": 50 * jnp.eye(20), "v": jnp.eye(20)}
+
+    def network(params, x):
+        x = activation(x @ params["w"])
+        return x @ params["v"][: x.shape[1]]
+
+    layer = examine(network, params, INPUTS).layers[0]
+    assert (layer.saturated_fraction > 0.9) if saturates else np.isnan(layer.saturated_fraction)
+
+
+def test_parameters_side_by_side_have_one_name():
+    params = {"cell": {gate: {"w": jnp.eye(20)} for gate in "ifgo"}, "bias": jnp.zeros(80)}
+
+    def network(params, x):
+        w = jnp.concatenate([gate["w"] for gate in params["cell"].values()], axis=1)
+        return x @ w + params["bias"]
+
+    (layer,) = examine(network, params, INPUTS).layers
+    assert layer.name == "cell/{f,g,i,o}/w" and layer.shape == (20, 80)
+
+
+def test_a_callback_inside_is_called_and_told_of():
+    seen = []
+
+    def network(w, x):
+        jax.debug.callback(lambda size: seen.append(float(size)), jnp.sum(x))
+        return x @ w
+
+    report = examine(network, np.eye(20), INPUTS)
+    assert "side effects (DebugEffect) happen in every examination" in report.notes
+    assert seen == pytest.approx([INPUTS.sum()], rel=1e-4)
 
 
 # --- verdicts ------------------------------------------------------------------------------------
@@ -183,6 +230,48 @@ def test_a_remedy_was_tried_and_leaves_the_rest_alone(case):
         assert cure.changed[0].split("/")[0] == ILL[case][2].split("/")[0]
 
 
+def test_a_remedy_keeps_types_and_leaves_alone_what_it_does_not_change():
+    network, params = dense()
+    params[5]["kernel"] = np.asarray(params[5]["kernel"], np.float64) * 100
+    cure = examine(network, params, INPUTS).remedy()
+    assert cure.changed == ("5/kernel",)
+    assert isinstance(cure.params[5]["kernel"], np.ndarray)
+    assert cure.params[5]["kernel"].dtype == np.float64
+    assert cure.params[3]["kernel"] is params[3]["kernel"]
+    table = str(cure.table())
+    assert "exploding gradients" in table and "After: Healthy" in table
+    assert len(cure.table()) == len(params)
+
+
+def test_weights_made_of_several_parameters_are_rescaled_together():
+    """Side by side one factor is exact; of a product of two, each needs the root of it."""
+    network, params = dense()
+    params[4] = {"a": params[4]["kernel"] * 10, "b": 10 * jnp.eye(64), "bias": params[4]["bias"]}
+
+    def of_product(params, x):
+        merged = [*params]
+        merged[4] = {"kernel": params[4]["a"] @ params[4]["b"], "bias": params[4]["bias"]}
+        return network(merged, x)
+
+    report = examine(of_product, params, INPUTS)
+    assert blamed(report)[0] == ("exploding gradients", "4/{a,b}")
+    cure = report.remedy()
+    assert cure.after.healthy and set(cure.changed) == {"4/a", "4/b"}
+    assert cure.after.layers[4].second_moment == pytest.approx(1, rel=0.05)
+
+
+def test_sigmoid_layers_get_the_scale_at_which_they_pass_gradients():
+    """Source: at E[z^2] = 16, fan_in Var(W) E[phi'^2] is near 1, by quadrature."""
+    z = np.linspace(-40, 40, 200_001)
+    phi = 1 / (1 + np.exp(-z))
+    normal = np.exp(-(z**2) / 32) / np.sqrt(32 * np.pi) * (z[1] - z[0])
+    chi = 16 / (phi**2 @ normal) * ((phi * (1 - phi)) ** 2 @ normal)
+    assert 0.5 < chi < 1.5
+    cure = examine(*dense(depth=10, activation="sigmoid"), INPUTS).remedy()
+    assert not cure.before.healthy and cure.after.healthy
+    assert cure.after.layers[5].second_moment == pytest.approx(16, rel=0.05)
+
+
 def test_what_is_healthy_needs_no_remedy():
     assert examine(*dense(), INPUTS).remedy() is None
 
@@ -200,16 +289,6 @@ def test_a_report_is_a_table_a_dataset_and_json():
     told = json.loads(report.to_json())
     assert told["failures"][0]["layer"] == layer and not told["healthy"]
     assert told["loss"] is None and len(told["layers"]) == len(report.layers)
-
-
-def test_a_network_is_watched_while_it_is_trained():
-    network, params = dense()
-    check = watch(network, INPUTS, every=5)
-    assert check(0, params) is None and check(3, ILL["dead"][0][1]) is None
-    told = check(5, ILL["dead"][0][1])
-    assert told.startswith("step 5: dead units at 5/kernel")
-    assert check(10, ILL["dead"][0][1]) is None  # nothing new
-    assert list(check.reports) == [0, 5, 10]
 
 
 def make_ill():
@@ -245,6 +324,8 @@ def test_the_command_line(capsys, monkeypatch):
         (lambda w, x: x @ w, {}, TypeError, "floating-point"),
         (lambda w, x: x * w[0], np.eye(20), ValueError, "no product or convolution"),
         (lambda w, x: "text", np.eye(20), TypeError, "must give an array"),
+        (lambda w, x: x @ w, np.eye(5), ValueError, r"batch of float32\[128, 20\] with TypeError"),
+        (lambda w, x: {}["key"], np.eye(20), ValueError, "KeyError: 'key'"),
     ],
 )
 def test_what_cannot_be_examined_is_an_error(function, params, error, words):
@@ -261,6 +342,8 @@ def test_what_is_left_out_is_said():
     network, params = dense(depth=2)
     report = examine(lambda p, x: (network(p, x), x), params, INPUTS)
     assert report.notes == ("the first of 2 outputs is taken",)
+    report = examine(lambda p, x: x @ p[0] * p[1], [np.eye(20), np.arange(20)], INPUTS)
+    assert report.notes == ("1 is of int64, and taken as it is",)
     holed = INPUTS.copy()
     holed[3, 4] = np.nan
     report = examine(network, params, holed)

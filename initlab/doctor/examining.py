@@ -11,8 +11,17 @@ import numpy as np
 from initlab.doctor import measuring
 from initlab.doctor.report import Layer, Report
 from initlab.doctor.sites import Known, Reading, Site, read
+from initlab.doctor.trees import (
+    is_floating,
+    no_parameters,
+    not_finite,
+    parameters,
+    paths_of,
+    together,
+)
 
 _DIRECTIONS = 0  # the seed of what an output is pulled along, where no loss is given
+_OF_TRACING = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
 
 
 def examine(function: Callable, params, batch, loss: Callable | None = None) -> Report:
@@ -38,7 +47,8 @@ def examine(function: Callable, params, batch, loss: Callable | None = None) -> 
     Raises:
       TypeError: ``function`` is none, or cannot be traced, or gives no array; ``params`` hold no
         floating-point array.
-      ValueError: no layer was found, or a loss that is no single number.
+      ValueError: ``function`` fails on this batch, no layer was found in it, or a loss is no single
+        number.
 
     Source: the thresholds are those of :mod:`initlab.failures`.
 
@@ -60,24 +70,28 @@ class Examination:
         self.paths, leaves, rebuild = parameters(params)
         batch_leaves, batch_tree = jax.tree.flatten(batch)
         self._batch = [jnp.asarray(leaf) for leaf in batch_leaves]
-        self._notes = _not_finite("the batch's", _paths(batch), self._batch)
-        self._is_loss = loss is not None
+        self._notes = no_parameters(params)
+        self._notes += not_finite("the batch's", paths_of(batch), self._batch)
+        self.is_loss = loss is not None
 
         def flat(leaves, batch_leaves):
             given = jax.tree.unflatten(batch_tree, batch_leaves)
-            output, others = _one_array(function(rebuild(leaves), given))
+            output, others = _one_array(_called(function, rebuild(leaves), given))
             if others:
                 self._notes.append(f"the first of {others + 1} outputs is taken")
-            self._is_loss |= not output.shape
+            self.is_loss |= not output.shape
             return _pulled(output, given, loss)
 
         try:
             self._traced = jax.make_jaxpr(flat)(leaves, self._batch)
-        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+        except _OF_TRACING as error:
             raise TypeError(
                 "examine needs a function that JAX can trace, as jax.jit does; here tracing ended"
                 f" in {type(error).__name__}: {str(error).splitlines()[0]}"
             ) from error
+        if self._traced.effects:
+            effects = ", ".join(sorted({type(effect).__name__ for effect in self._traced.effects}))
+            self._notes.append(f"side effects ({effects}) happen in every examination")
         self.reading = Reading()
         known = [Known(frozenset([place])) for place in range(len(leaves))]
         known += [Known(data=True)] * len(self._batch)
@@ -106,7 +120,7 @@ class Examination:
     def report(self, params) -> Report:
         """What :func:`examine` returns, of these parameters."""
         _, leaves, _ = parameters(params)
-        notes = _not_finite("parameter", self.paths, leaves) + self._notes
+        notes = not_finite("parameter", self.paths, leaves) + self._notes
         slots = measuring.slots(self.reading)
         try:
             (value, found), back = jax.device_get(self._both(leaves, slots))
@@ -116,60 +130,31 @@ class Examination:
             back = jax.tree.map(lambda slot: np.full(slot.shape, np.nan), slots)
         return Report(
             layers=tuple(_layers(self.reading, self.paths, found, back)),
-            loss=float(value) if self._is_loss else math.nan,
+            loss=float(value) if self.is_loss else math.nan,
             notes=tuple(notes),
             examination=self,
             params=params,
         )
 
 
-def parameters(params):
-    """Paths and values of all floating-point arrays, and the function that puts them back."""
-    flat, tree = jax.tree_util.tree_flatten_with_path(params)
-    chosen = [place for place, (_, leaf) in enumerate(flat) if _floats(leaf)]
-    if not chosen:
-        kinds = sorted({type(leaf).__name__ for _, leaf in flat}) or ["nothing"]
-        raise TypeError(
-            "params must hold arrays of floating-point numbers, not only"
-            f" {', '.join(kinds)}; give the tree that the model's library trains"
-        )
-    paths = [_name(flat[place][0]) for place in chosen]
-
-    def rebuild(leaves):
-        values = [leaf for _, leaf in flat]
-        for place, leaf in zip(chosen, leaves, strict=True):
-            values[place] = leaf
-        return jax.tree.unflatten(tree, values)
-
-    return paths, [jnp.asarray(flat[place][1]) for place in chosen], rebuild
-
-
-def _floats(leaf) -> bool:
-    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
-
-
-def _name(path) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/") or "params"
-
-
-def _paths(tree) -> list[str]:
-    return [_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
-
-
-def _not_finite(what: str, paths, leaves) -> list[str]:
-    """A line for each array that holds what is no number."""
-    notes = []
-    for path, leaf in zip(paths, leaves, strict=True):
-        if _floats(leaf):
-            count = int(np.sum(~np.isfinite(np.asarray(leaf, np.float32))))
-            if count:
-                notes.append(f"{what} {path} has {count} values that are not finite")
-    return notes
+def _called(function, params, batch):
+    """The network's output; where it fails, an error that says with what it was called."""
+    try:
+        return function(params, batch)
+    except _OF_TRACING:
+        raise
+    except Exception as error:  # of whatever library the network is written in
+        arrays = [f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(batch)]
+        told = str(error).strip().splitlines() or [""]
+        raise ValueError(
+            f"function(params, batch) fails on a batch of {', '.join(arrays) or 'no arrays'} with"
+            f" {type(error).__name__}: {told[0]}"
+        ) from error
 
 
 def _one_array(output):
     """The array that is pulled at, and how many others there are."""
-    arrays = [leaf for leaf in jax.tree.leaves(output) if _floats(leaf)]
+    arrays = [leaf for leaf in jax.tree.leaves(output) if is_floating(leaf)]
     if not arrays:
         raise TypeError(
             "function must give an array of floating-point numbers, or a loss, not"
@@ -246,7 +231,7 @@ def _layer(site: Site, number: int, turn, place: int, biases, paths, measured, f
         turn=turn,
         leaves=site.leaves,
         biases=biases,
-        name=" x ".join(paths[leaf] for leaf in site.leaves) + mark,
+        name=together([paths[leaf] for leaf in site.leaves]) + mark,
         operation=site.operation,
         shape=site.shape,
         units=site.count,

@@ -1,16 +1,21 @@
 """What helps an examined network: its own parameters, with what is blamed put right."""
 
 import dataclasses
+import math
+from collections.abc import Iterator
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.doctor.examining import parameters
-from initlab.doctor.report import Layer, Report
+from initlab.doctor.report import Layer, Report, compared
+from initlab.doctor.trees import parameters
+from initlab.tables import Table
 
 MOST_ROUNDS = 64  # layers that are put right, one after the other
 _FAMILY = 2.0  # gains within this factor of the blamed one are its like, and have the same cause
 _CLOSE = 0.05  # relative, of a second moment to where it was to be brought
+_MORE_ROUNDS = 5  # than layers, for weights that are made of several parameters
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -22,31 +27,56 @@ class Cure:
     after: Report
     changed: tuple[str, ...]  # paths of what is not as it was
 
-    def __repr__(self):
-        return (
+    def table(self) -> Table:
+        """Before and after side by side, a row for each layer."""
+        caption = (
             f"{len(self.changed)} of {len(self.before.examination.paths)} parameters changed:"
             f" {', '.join(self.changed[:6])}{', …' if len(self.changed) > 6 else ''}."
-            f"\nBefore: {self.before.summary}\nAfter: {self.after.summary}"
+            f" Before: {self.before.summary} After: {self.after.summary}"
         )
+        return compared(caption, before=self.before, after=self.after)
+
+    def __repr__(self):
+        return repr(self.table())
+
+    def _repr_markdown_(self):
+        return self.table()._repr_markdown_()
 
 
 def find_cure(report: Report) -> Cure | None:
     """Put right what is blamed first, examine again, and so on, as long as it helps.
 
     A layer of copies, of zeros, or of what is no number is drawn anew, independent normal entries;
-    a bias that kills its units becomes 0; any other layer that is blamed is rescaled, and with it
-    those of like gain. What is drawn or rescaled gets an output of second moment 1, as LSUV has it
-    (Mishkin & Matas 2016), or of a share of it for each layer, whichever turns out better.
+    a bias that kills or saturates its units becomes 0; any other layer that is blamed is rescaled,
+    and with it those of like gain. What is drawn or rescaled gets an output of a given second
+    moment, as LSUV has it (Mishkin & Matas 2016): of 1, of a share of 1 for each layer, or of 16,
+    whichever turns out best.
     """
-    # where every layer's scale is right, and only their sum is not, each may add a share of 1
-    attempts = (_treated(report, moment) for moment in (1.0, 1 / len(report.layers)))
+    # where every layer's scale is right, and only their sum is not, each may add a share of 1;
+    # logistic units pass gradients on only where their inputs are spread wider than 1
+    attempts = (_treated(report, moment) for moment in (1.0, 1 / len(report.layers), 16.0))
     best = min(attempts, key=_score)
     if _score(best) >= _score(report):
         return None
-    old, new = (_leaves(one.params) for one in (report, best))
-    pairs = zip(report.examination.paths, old, new, strict=True)
-    changed = [path for path, a, b in pairs if not np.array_equal(a, b)]
-    return Cure(best.params, report, best, tuple(changed))
+    paths, old, _ = parameters(report.params)
+    new = _leaves(best.params)
+    changed = [
+        path
+        for path, was, leaf in zip(paths, old, new, strict=True)
+        if not np.array_equal(was, leaf)
+    ]
+    return Cure(_as_given(report.params, best.params), report, best, tuple(changed))
+
+
+def _as_given(old, new):
+    """A tree's new values in the old ones' types; what did not change is the old object."""
+
+    def one(was, leaf):
+        if leaf is was or np.array_equal(was, leaf):
+            return was
+        return np.asarray(leaf, was.dtype) if isinstance(was, np.ndarray) else leaf
+
+    return jax.tree.map(one, old, new)
 
 
 def _treated(report: Report, moment: float) -> Report:
@@ -56,7 +86,7 @@ def _treated(report: Report, moment: float) -> Report:
         if report.healthy or (report.failures[0].mode, report.failures[0].first_layer) in seen:
             break
         seen.add((report.failures[0].mode, report.failures[0].first_layer))
-        report = _put_right(report, generator, moment)
+        report = min(_put_right(report, generator, moment), key=_score)
         best = min(best, report, key=_score)
     return best
 
@@ -67,15 +97,21 @@ def _score(report: Report) -> tuple:
     return len(report.failures), len(ratios) - len(known), max(known, default=np.inf)
 
 
-def _put_right(report: Report, generator, moment: float) -> Report:
+def _put_right(report: Report, generator, moment: float) -> Iterator[Report]:
+    """What may help against the first failure, that which changes least first."""
     failure = report.failures[0]
     blamed = report.layers[failure.first_layer]
-    if failure.mode == "dead units":
-        return _with_leaves(report, _without_bias(report, blamed))
-    if failure.mode == "symmetry collapse" or not np.isfinite(blamed.weight_second_moment):
+    if failure.mode in ("dead units", "saturation") and blamed.biases:
+        report_without = _with_leaves(report, _without_bias(report, blamed))
+        yield report_without
+        if failure.mode == "saturation":
+            yield _rescaled(report_without, [blamed], moment)
+    no_number = not np.isfinite(blamed.weight_second_moment)
+    if failure.mode in ("dead units", "symmetry collapse") or no_number:
         drawn = _with_leaves(report, _redrawn(report, blamed, generator))
-        return _rescaled(drawn, [blamed], moment)
-    return _rescaled(report, _family(report, failure.mode, blamed), moment)
+        yield _rescaled(drawn, [blamed], moment)
+    else:
+        yield _rescaled(report, _family(report, failure.mode, blamed), moment)
 
 
 def _family(report: Report, mode: str, blamed: Layer) -> list[Layer]:
@@ -92,7 +128,8 @@ def _family(report: Report, mode: str, blamed: Layer) -> list[Layer]:
 def _rescaled(report: Report, layers: list[Layer], moment: float) -> Report:
     """Bring what these layers make to a second moment; what they read changes on the way."""
     places = [layer.place for layer in layers]
-    for _ in range(len(places) + 1):
+    step, before = 1.0, math.inf
+    for _ in range(len(places) + _MORE_ROUNDS):
         wanted = {}  # a parameter may be the weight of several layers: they agree on one factor
         for place in places:
             layer = report.layers[place]
@@ -101,14 +138,18 @@ def _rescaled(report: Report, layers: list[Layer], moment: float) -> Report:
             if not 0 < size < np.inf:  # too large to be measured: bring the weights near 1
                 size = layer.weight_second_moment * np.prod(layer.shape[:-1], dtype=float)
             if 0 < size < np.inf:
-                wanted.setdefault((layer.leaves[0], layer.turn), []).append(np.log(goal / size))
-        if all(abs(np.mean(logs)) < _CLOSE for logs in wanted.values()):
+                for leaf in layer.leaves:
+                    _, logs = wanted.setdefault((leaf, layer.turn), (layer, []))
+                    logs.append(np.log(goal / size))
+        missing = max((abs(np.mean(logs)) for _, logs in wanted.values()), default=0.0)
+        if missing < _CLOSE:
             break
-        leaves = _leaves(report.params)
-        for (leaf, turn), logs in wanted.items():
-            part = _part(turn, leaves[leaf])
-            factor = np.exp(np.mean(logs) / 2)
-            leaves[leaf][part] = leaves[leaf][part].astype(np.float64) * factor
+        if missing > before / 2 and len(places) == 1:  # a product of parameters went too far
+            step /= 2
+        before, leaves = missing, _leaves(report.params)
+        for (leaf, _), (layer, logs) in wanted.items():
+            weight = layer.own(leaves[leaf])
+            weight[...] = weight.astype(np.float64) * np.exp(step * np.mean(logs) / 2)
         report = _with_leaves(report, leaves)
     return report
 
@@ -123,22 +164,17 @@ def _with_leaves(report: Report, leaves) -> Report:
     return report.examination.report(rebuild(new))
 
 
-def _part(turn, leaf: np.ndarray):
-    """Where in a parameter a layer's own weights stand: all, or the slice of its turn."""
-    return turn if turn is not None and leaf.ndim > len(turn) else ...
-
-
 def _redrawn(report, layer: Layer, generator) -> list:
     leaves = _leaves(report.params)
-    leaf = leaves[layer.leaves[0]]
-    part = _part(layer.turn, leaf)
     size = np.prod(layer.shape[:-1], dtype=float)
-    leaf[part] = generator.standard_normal(leaf[part].shape) / np.sqrt(size)
+    for place in layer.leaves:
+        weight = layer.own(leaves[place])
+        weight[...] = generator.standard_normal(weight.shape) / np.sqrt(size)
     return leaves
 
 
 def _without_bias(report, layer: Layer) -> list:
     leaves = _leaves(report.params)
     for place in layer.biases:
-        leaves[place][_part(layer.turn, leaves[place])] = 0
+        layer.own(leaves[place])[...] = 0
     return leaves

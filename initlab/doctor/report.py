@@ -69,6 +69,11 @@ class Layer:
             return math.nan
         return self.second_moment / self.input_second_moment
 
+    def own(self, leaf: np.ndarray) -> np.ndarray:
+        """A view of what is this layer's of one of its parameters: all, or its turn's slice."""
+        stacked = self.turn is not None and leaf.ndim > len(self.turn)
+        return leaf[self.turn] if stacked else leaf
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Report:
@@ -100,12 +105,14 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """The verdict in words."""
-        notes = "".join(f" Note: {note}." for note in self.notes)
+        """The verdict in words, and the first of many notes."""
+        more = f" And {len(self.notes) - 5} more notes." if len(self.notes) > 5 else ""
+        notes = "".join(f" Note: {note}." for note in self.notes[:5]) + more
         if self.healthy:
             ratio = self.gradient_ratio(self.layers[0])
             told = "" if math.isnan(ratio) else f", gradient ratio {ratio:.2g} of the first"
-            return f"Healthy: {len(self.layers)} layers{told}.{notes}"
+            count = len(self.layers)
+            return f"Healthy: {count} layer{'s' if count > 1 else ''}{told}.{notes}"
         told = " ".join(f"{str(one)[0].upper()}{str(one)[1:]}." for one in self.failures)
         return told + notes
 
@@ -124,9 +131,12 @@ class Report:
 
         return find_cure(self)
 
+    def verdict(self, layer: Layer) -> str:
+        """The first failure that this layer is blamed for; nothing if it is not."""
+        return next((one.mode for one in self.failures if one.first_layer == layer.place), "")
+
     def table(self) -> Table:
         """A row for each layer."""
-        blamed = {one.first_layer: one.mode for one in self.failures[::-1]}
         rows = [
             (
                 layer.name,
@@ -138,7 +148,7 @@ class Report:
                 _number(layer.saturated_fraction, ".0%"),
                 _number(layer.dead_fraction, ".0%"),
                 f"{_number(layer.distinct_neurons, '.0f')} of {layer.units}",
-                blamed.get(layer.place, ""),
+                self.verdict(layer),
             )
             for layer in self.layers
         ]
@@ -180,10 +190,35 @@ class Report:
         return fields | {"gain": layer.gain, "gradient_ratio": ratio, "units": float(layer.units)}
 
     def __repr__(self):
-        return str(self.table())
+        return repr(self.table())
 
     def _repr_markdown_(self):
         return self.table()._repr_markdown_()
+
+
+def compared(caption: str, **reports: Report) -> Table:
+    """Reports of one network side by side, by name: what its layers make, and pass back."""
+    told = {
+        "E[z^2]": lambda report, layer: f"{layer.second_moment:.2e}",
+        "gradient ratio": lambda report, layer: _number(report.gradient_ratio(layer), ".1e"),
+        "verdict": Report.verdict,
+    }
+    rows = zip(*(report.layers for report in reports.values()), strict=True)
+    return Table(
+        caption,
+        ("layer", *(f"{head} {name}" for head in told for name in reports)),
+        tuple(
+            (
+                layers[0].name,
+                *(
+                    tell(report, layer)
+                    for tell in told.values()
+                    for report, layer in zip(reports.values(), layers, strict=True)
+                ),
+            )
+            for layers in rows
+        ),
+    )
 
 
 def _number(value: float, form: str) -> str:

@@ -2,7 +2,8 @@
 
 A *site* is a linear operation, ``dot_general`` or ``conv_general_dilated``, of which one side is
 made of parameters alone and the other depends on the batch. A *gate* is a tanh or a logistic
-function of what sites made. Reading a program finds both, inside ``jit``, ``scan``, ``cond``,
+function of what sites made, unless it multiplies what it was made of, as in silu and gelu: those
+are flat on one side by design. Reading a program finds both, inside ``jit``, ``scan``, ``cond``,
 ``remat`` and custom derivatives; ``measuring`` then runs it and measures there.
 """
 
@@ -14,8 +15,6 @@ from typing import NamedTuple
 
 from jax.extend import core
 
-#: names under which JAX's library traces functions whose tanh or logistic is no gate
-_NO_GATES = {"silu", "swish", "gelu", "softplus", "mish", "log_sigmoid", "hard_silu", "hard_swish"}
 _GATES = ("tanh", "logistic")
 #: equations that hold a program, and under what name; a checkpoint was once called remat2
 _HOLDS = {
@@ -105,6 +104,20 @@ class Plan(NamedTuple):
                 sites, gates = sites | inner_sites, gates | inner_gates
         return sites, gates
 
+    def gates_at(self, index: int) -> frozenset[int]:
+        """The gates of an equation, or in the programs that it holds."""
+        own = {self.gates[index]} if index in self.gates else set()
+        return frozenset(own.union(*(plan.numbers()[1] for plan in self.inner.get(index, ()))))
+
+    def drop(self, gate: int) -> None:
+        """Measure a gate no more."""
+        for index, number in list(self.gates.items()):
+            if number == gate:
+                del self.gates[index]
+        for plans in self.inner.values():
+            for plan in plans:
+                plan.drop(gate)
+
 
 def inner_programs(equation) -> list[core.ClosedJaxpr]:
     """The programs that an equation holds, and that can be looked into."""
@@ -121,14 +134,40 @@ def scan_inputs(equation, given: list) -> tuple[list, list, list]:
     return given[:consts], given[consts : consts + carried], given[consts + carried :]
 
 
-def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=(), gated=True):
+class _Origins:
+    """Of what a value is a function entry by entry, and which gates it has passed since then."""
+
+    def __init__(self):
+        self._of = {}  # variable -> (the variable that it is a function of, gates)
+
+    def __getitem__(self, variable):
+        return self._of.get(variable, (variable, frozenset()))
+
+    def follow(self, equation, values: list, gates: frozenset[int]) -> None:
+        """An equation's output is a function of what its ``values`` are, if those are one thing."""
+        if len(equation.outvars) != 1 or not values:
+            return
+        (out,) = equation.outvars
+        origins = {self[variable][0] for variable in values}
+        if len(origins) == 1 and all(one.aval.shape == out.aval.shape for one in values):
+            passed = gates.union(*(self[variable][1] for variable in values))
+            self._of[out] = origins.pop(), passed
+
+    def self_gates(self, equation, values: list) -> frozenset[int]:
+        """Gates that are multiplied here by what they were made of."""
+        if equation.primitive.name != "mul" or len(values) != 2:
+            return frozenset()
+        (one, its), (other, others) = (self[variable] for variable in values)
+        return its ^ others if one is other else frozenset()
+
+
+def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=()):
     """Find the sites and gates of a program, of whose inputs it is known what they are made of.
 
     Returns what its outputs are made of, and a :class:`Plan`. ``turns`` are the lengths of the
-    scans around it, ``way`` the equations that lead to it; ``gated`` says whether a tanh here
-    counts as a gate.
+    scans around it, ``way`` the equations that lead to it.
     """
-    made = dict(zip(jaxpr.invars, known, strict=True))
+    made, origins = dict(zip(jaxpr.invars, known, strict=True)), _Origins()
     plan = Plan({}, {}, {})
 
     def of(variable) -> Known:
@@ -146,7 +185,7 @@ def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=(), gate
             plan.sites[index] = len(reading.sites)
             outs = [Known(data=True, sites=frozenset([len(reading.sites)]))]
             reading.sites.append(site)
-        elif name in _GATES and gated and union.sites:
+        elif name in _GATES and union.sites:
             plan.gates[index] = len(reading.gates)
             reading.gates.append(Gate(name, tuple(sorted(union.sites)), turns))
         elif name == "add" and not all(one.data for one in given):
@@ -154,39 +193,43 @@ def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=(), gate
             for number in union.sites:
                 reading.biases.setdefault(number, set()).update(added.leaves)
         elif programs:
-            still_gated = gated and equation.params.get("name") not in _NO_GATES
-            there = *way, index
-            outs, plans = _read_inner(equation, programs, given, reading, turns, there, still_gated)
+            outs, plans = _read_inner(equation, programs, given, reading, turns, (*way, index))
             if any(plans):
                 plan.inner[index] = plans
         elif union.data and union.leaves and name in ("while", "shard_map", "pmap"):
             reading.hidden.add(name)
+        values = [one for one, its in zip(equation.invars, given, strict=True) if its.data]
+        for number in origins.self_gates(equation, values):
+            plan.drop(number)
+            reading.gates[number] = dataclasses.replace(reading.gates[number], sites=())
+        if site is None:
+            origins.follow(equation, values, plan.gates_at(index))
         made.update(zip(equation.outvars, outs, strict=True))
     return [of(variable) for variable in jaxpr.outvars], plan
 
 
-def _read_inner(equation, programs, given, reading, turns, way, gated):
+def _read_inner(equation, programs, given, reading, turns, way):
     if equation.primitive.name == "cond":
         outs, plans = [], []
         for program in programs:
-            found, plan = read(program.jaxpr, given[1:], reading, turns, way, gated)
+            found, plan = read(program.jaxpr, given[1:], reading, turns, way)
             outs = [a | b for a, b in zip(outs, found, strict=True)] if outs else found
             plans.append(plan)
         return outs, tuple(plans)
     if equation.primitive.name != "scan":
-        outs, plan = read(programs[0].jaxpr, given, reading, turns, way, gated)
+        outs, plan = read(programs[0].jaxpr, given, reading, turns, way)
         return outs, (plan,)
     program, (fixed, carry, slices) = programs[0].jaxpr, scan_inputs(equation, given)
     slices = [one._replace(stacked=True) if one.leaves else one for one in slices]
     turns, way = (*turns, equation.params["length"]), (*way, None)
     while True:  # a turn's carry is made of what the turn before made of it
         inputs = [*fixed, *carry, *slices]
-        outs, _ = read(program, inputs, copy.deepcopy(reading), turns, way, gated)
+        outs, _ = read(program, inputs, copy.deepcopy(reading), turns, way)
         grown = [a | b for a, b in zip(carry, outs, strict=False)]
         if grown == carry:
             break
         carry = grown
-    outs, plan = read(program, inputs, reading, turns, way, gated)
+    outs, plan = read(program, inputs, reading, turns, way)
     return [*carry, *outs[len(carry) :]], (plan,)
 
 
