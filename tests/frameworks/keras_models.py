@@ -1,9 +1,5 @@
 """Models in Keras 3 on its JAX backend, as one writes them, with the library's own initializers."""
 
-import os
-
-os.environ["KERAS_BACKEND"] = "jax"  # read when keras is first imported
-
 import jax.numpy as jnp
 import keras
 from keras import layers

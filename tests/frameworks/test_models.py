@@ -12,8 +12,6 @@ from initlab.doctor.examining import Examination
 from initlab.doctor.trees import parameters
 
 LIBRARIES = ("linen", "nnx", "equinox", "haiku", "keras")
-for library in ("flax", "equinox", "haiku", "keras"):
-    pytest.importorskip(library)
 
 
 @functools.cache
