@@ -1,0 +1,1 @@
+"""Sweeps: grids of settings, measured over devices and hosts, kept in stores."""
