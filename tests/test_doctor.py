@@ -198,6 +198,24 @@ def test_what_starts_well_is_told_so(case):
     assert report.healthy and report.summary.startswith("Healthy")
 
 
+def test_adapters_of_which_one_half_is_zero_start_well():
+    """LoRA (Hu et al. 2022): the frozen network is no parameter, and A waits for B."""
+    _, frozen = dense(depth=4)
+    draw = np.random.default_rng(0).standard_normal
+    adapters = [{"A": draw((64, 4)) / 8, "B": np.zeros((4, 64))} for _ in range(3)]
+
+    def adapted(params, x):
+        x = jax.nn.relu(x @ frozen[0]["kernel"])
+        for layer, adapter in zip(frozen[1:4], params["adapters"], strict=True):
+            x = jax.nn.relu(x @ layer["kernel"] + x @ adapter["A"] @ adapter["B"])
+        return x @ params["readout"]
+
+    params = {"adapters": adapters, "readout": frozen[-1]["kernel"]}
+    report = examine(adapted, params, INPUTS)
+    assert [layer.gradient == 0 for layer in report.layers] == 3 * [True, False] + [False]
+    report.raise_if_unhealthy()
+
+
 @pytest.mark.parametrize(("gain", "mode"), [(0.5, "vanishing"), (3.0, "exploding")])
 def test_a_scale_that_is_wrong_everywhere(gain, mode):
     report = examine(*dense(depth=20, gain=gain), INPUTS)
@@ -344,6 +362,17 @@ def test_what_is_left_out_is_said():
     assert report.notes == ("the first of 2 outputs is taken",)
     report = examine(lambda p, x: x @ p[0] * p[1], [np.eye(20), np.arange(20)], INPUTS)
     assert report.notes == ("1 is of int64, and taken as it is",)
+
+    def experts(params, x):
+        def row(x):
+            weight = params["experts"][jnp.argmax(x @ params["router"])]
+            return x @ weight
+
+        return jax.vmap(row)(x) @ params["out"]
+
+    parts = {"experts": np.ones((3, 20, 20)), "router": np.eye(20, 3), "out": np.eye(20)}
+    report = examine(experts, parts, INPUTS)
+    assert report.notes == ("the batch chooses parts of experts, which are not looked into",)
     holed = INPUTS.copy()
     holed[3, 4] = np.nan
     report = examine(network, params, holed)

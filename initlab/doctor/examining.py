@@ -97,6 +97,11 @@ class Examination:
         known += [Known(data=True)] * len(self._batch)
         _, self._plan = read(self._traced.jaxpr, known, self.reading)
         self._notes += [f"{name} is not looked into" for name in sorted(self.reading.hidden)]
+        self._notes += [
+            f"the batch chooses parts of {self.paths[place]}, which are not looked into"
+            for place in sorted(self.reading.chosen)
+            if leaves[place].ndim > 2  # a table of which rows are looked up is no stack of layers
+        ]
         if not self.reading.sites:
             raise ValueError(
                 "no product or convolution of a parameter with the batch was found in function;"

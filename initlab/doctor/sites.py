@@ -16,6 +16,7 @@ from typing import NamedTuple
 from jax.extend import core
 
 _GATES = ("tanh", "logistic")
+_CHOICES = ("select_n", "gather", "dynamic_slice")
 #: equations that hold a program, and under what name; a checkpoint was once called remat2
 _HOLDS = {
     "jit": "jaxpr",
@@ -37,6 +38,7 @@ class Known(NamedTuple):
     data: bool = False  # whether it depends on the batch
     stacked: bool = False  # whether it is another slice of the parameters in every turn of a scan
     sites: frozenset[int] = frozenset()  # those that it came from without passing another one
+    chosen: frozenset[int] = frozenset()  # parameters of which the batch chose parts
 
     def __or__(self, other: "Known") -> "Known":
         return Known(
@@ -44,6 +46,7 @@ class Known(NamedTuple):
             self.data or other.data,
             self.stacked or other.stacked,
             self.sites | other.sites,
+            self.chosen | other.chosen,
         )
 
 
@@ -81,6 +84,8 @@ class Reading:
     sites: list[Site] = dataclasses.field(default_factory=list)
     gates: list[Gate] = dataclasses.field(default_factory=list)
     hidden: set[str] = dataclasses.field(default_factory=set)  # what cannot be looked into
+    #: parameters of which the batch chooses what it is multiplied by, as in a mixture of experts
+    chosen: set[int] = dataclasses.field(default_factory=set)
     #: site -> parameters that are added to what it makes
     biases: dict[int, set[int]] = dataclasses.field(default_factory=dict)
 
@@ -178,13 +183,17 @@ def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=()):
         union = Known()
         for one in given:
             union |= one
-        outs = [union] * len(equation.outvars)
         name, programs = equation.primitive.name, inner_programs(equation)
+        if name in _CHOICES:
+            union |= Known(chosen=_chosen(name, given))
+        outs = [union] * len(equation.outvars)
         site = _site(equation, given, turns, (*way, index))
         if site is not None:
             plan.sites[index] = len(reading.sites)
             outs = [Known(data=True, sites=frozenset([len(reading.sites)]))]
             reading.sites.append(site)
+        elif name == "dot_general":
+            reading.chosen |= union.chosen
         elif name in _GATES and union.sites:
             plan.gates[index] = len(reading.gates)
             reading.gates.append(Gate(name, tuple(sorted(union.sites)), turns))
@@ -231,6 +240,14 @@ def _read_inner(equation, programs, given, reading, turns, way):
         carry = grown
     outs, plan = read(program, inputs, reading, turns, way)
     return [*carry, *outs[len(carry) :]], (plan,)
+
+
+def _chosen(name: str, given: list[Known]) -> frozenset[int]:
+    """The parameters of which an equation hands on what the batch chooses."""
+    which, options = (given[:1], given[1:]) if name == "select_n" else (given[1:], given[:1])
+    if not any(one.data for one in which):
+        return frozenset()
+    return frozenset().union(*(one.leaves for one in options if not one.data))
 
 
 def _site(equation, given: list[Known], turns, order) -> Site | None:

@@ -128,11 +128,20 @@ def _gradients(layers, report):
     strongest = 0.0
     low = None
     for layer in layers[:-2]:
+        if _waits(layer, layers):
+            continue
         strongest = max(strongest, layer.gradient)
         if strongest < last / GRADIENT_FACTOR:
             low = layer
     if low is not None:
         yield _blamed("vanishing gradients", layers, low, last, min)
+
+
+def _waits(layer, layers) -> bool:
+    """Whether only layers of zeros read it, which learn first: an adapter's second half, say."""
+    readers = [other for other in layers if layer.site in other.sources]
+    learn = (other.weight_second_moment == 0 and other.gradient > 0 for other in readers)
+    return layer.gradient == 0 and bool(readers) and all(learn)
 
 
 def _blamed(mode: str, layers, shown, last: float, extreme):
