@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from initlab import data
 from initlab.__main__ import main
 from initlab.doctor import examine
 from tests.plain_models import INPUTS, dense, residual, winding
@@ -349,6 +350,19 @@ def test_the_command_line(capsys, monkeypatch):
 def test_what_cannot_be_examined_is_an_error(function, params, error, words):
     with pytest.raises(error, match=words):
         examine(function, params, INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        (data.digits(4), r"not a Batch; the nearest is \(batch.inputs, batch.labels\)"),
+        ({"x": "text"}, "a tree of arrays, not of str: 'text'"),
+        ([object], "a tree of arrays, not of type"),
+    ],
+)
+def test_a_batch_is_a_tree_of_arrays(batch, words):
+    with pytest.raises(TypeError, match=words):
+        examine(lambda w, batch: batch @ w, np.eye(20), batch)
 
 
 def test_a_loss_is_one_number():

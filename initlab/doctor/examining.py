@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.data import Batch
 from initlab.doctor import measuring
 from initlab.doctor.report import Layer, Report
 from initlab.doctor.sites import Known, Reading, Site, read
@@ -69,7 +70,7 @@ class Examination:
             raise TypeError(f"examine takes a function of params and batch, not {function!r}")
         self.paths, leaves, rebuild = parameters(params)
         batch_leaves, batch_tree = jax.tree.flatten(batch)
-        self._batch = [jnp.asarray(leaf) for leaf in batch_leaves]
+        self._batch = [_array(leaf) for leaf in batch_leaves]
         self._notes = no_parameters(params)
         self._notes += not_finite("the batch's", paths_of(batch), self._batch)
         self.is_loss = loss is not None
@@ -140,6 +141,19 @@ class Examination:
             examination=self,
             params=params,
         )
+
+
+def _array(leaf):
+    if isinstance(leaf, Batch):
+        raise TypeError(
+            "batch must be a tree of arrays, as function takes it, not a Batch; the nearest is"
+            " (batch.inputs, batch.labels)"
+        )
+    try:
+        return jnp.asarray(leaf)
+    except (TypeError, ValueError) as error:
+        kind = type(leaf).__name__
+        raise TypeError(f"batch must be a tree of arrays, not of {kind}: {leaf!r:.60}") from error
 
 
 def _called(function, params, batch):
