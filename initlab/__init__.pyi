@@ -19,6 +19,7 @@ from initlab.diagnosis import diagnose as diagnose
 from initlab.doctor import Report as Report
 from initlab.doctor import examine as examine
 from initlab.doctor import watch as watch
+from initlab.doctor.picture import plot_report as plot_report
 from initlab.explorer import Explorer as Explorer
 from initlab.explorer import explore as explore
 from initlab.features import feature_maps as feature_maps
