@@ -407,3 +407,13 @@ def test_a_solution_is_short_and_hides_behind_a_click(name):
     page = solution._repr_html_()
     assert page.startswith("<details><summary>") and " open" not in page
     assert Parsed(page).text.endswith(str(solution))
+
+
+def test_who_is_to_blame_by_ratios_and_the_dead_by_their_largest():
+    def by_ratio(received, made, wanted):
+        gains = [after / before / wanted for before, after in zip(received, made, strict=True)]
+        return gains.index(max(gains, key=lambda gain: max(gain, 1 / gain)))
+
+    assert teaching.check("to-blame", by_ratio).right
+    assert teaching.check("dead-share", lambda z: 1 - jnp.mean(z.max(axis=0) > 0)).right
+    assert teaching.check("dead-share", lambda z: (jax.nn.relu(z).sum(0) == 0).mean()).right

@@ -6,6 +6,7 @@ wrong answers worth a word; the tests run them all.
 
 from initlab.catalogue import Catalogue
 from initlab.exercises.blocks import FIXUP_SCALE, RESIDUAL_GROWTH
+from initlab.exercises.doctor import DEAD_UNITS, TO_BLAME
 from initlab.exercises.fitting import GRADIENT_QUOTIENT, UNIT_VARIANCE
 from initlab.exercises.gradients import BACKWARD, GRADIENT_RATIO, OVERFLOW_DEPTH
 from initlab.exercises.kernels import KERNEL_SCALE
@@ -34,5 +35,7 @@ for _exercise in (
     BLIND_LOSS,
     STEPS_TO,
     PAIRED_INTERVAL,
+    TO_BLAME,
+    DEAD_UNITS,
 ):
     EXERCISES.add(_exercise)
