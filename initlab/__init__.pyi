@@ -49,6 +49,7 @@ from initlab.tables import activations as activations
 from initlab.tables import initializers as initializers
 from initlab.theory import Prediction as Prediction
 from initlab.theory import predict as predict
+from initlab.trainability import train_sweep as train_sweep
 from initlab.training import train as train
 from initlab.warning_signs import EarlyWarnings as EarlyWarnings
 from initlab.warning_signs import early_warnings as early_warnings
