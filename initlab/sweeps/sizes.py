@@ -1,0 +1,86 @@
+"""How large the values of many points are, in few looks at them, and in scales of their own.
+
+``initlab.measures`` brings a layer's largest value near 1 before it squares anything. That takes a
+look for the largest value, one for the mean and one for the deviations, each of which waits for the
+one before. Most layers need no such care. Here, two sums are taken of the values as they are, and
+only if these say that care is needed, it is taken, for all points of the piece.
+
+Shapes: ``[G, B, n]``, points, examples, units; what is found of them ``[G]``.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from initlab import measures
+from initlab.measures import normalized, power_of_two, product
+
+each = jax.vmap  # a measure of [B, n], of each point by itself
+
+#: mean squares between these need no care: 2^27 times the smallest number and more that float32
+#: holds, so that what vanishes beside them is less than their rounding; and 2^26 under the largest
+_SMALLEST, _LARGEST = 2.0**-99, 2.0**100
+#: a variance above this share of the second moment is off by at most 64 times the rounding of it
+_SPREAD = 1 / 64
+
+
+class Sized(NamedTuple):
+    """Values as they are, and what is measured of ``values * 2^-shift``."""
+
+    values: jax.Array  # [G, B, n]
+    shift: jax.Array  # int32 [G]
+    second_moment: jax.Array  # [G]
+    finite: jax.Array  # [G]
+
+
+def sized(values) -> Sized:
+    """The mean square, and by which power of two values are to be divided before it is taken."""
+    moment = _mean(values**2)
+    fine = (moment > _SMALLEST) & (moment < _LARGEST)
+
+    def carefully():
+        scaled, shift, finite = each(normalized)(values)
+        return shift, each(measures.mean)(scaled**2), finite
+
+    none = jnp.zeros(len(values), jnp.int32)
+    found = lax.cond(jnp.all(fine), lambda: (none, moment, fine), carefully)
+    return Sized(values, *found)
+
+
+def with_variance(values) -> tuple[Sized, jax.Array]:
+    """The same, and the variance."""
+    mean, moment = _mean(values), _mean(values**2)
+    variance = moment - mean**2
+    fine = (moment > _SMALLEST) & (moment < _LARGEST) & (variance > _SPREAD * moment)
+
+    def carefully():
+        scaled, shift, finite = each(normalized)(values)
+        variance, moment = each(measures.moments)(scaled)
+        return shift, moment, finite, variance
+
+    none = jnp.zeros(len(values), jnp.int32)
+    *found, variance = lax.cond(jnp.all(fine), lambda: (none, moment, fine, variance), carefully)
+    return Sized(values, *found), variance
+
+
+def gram(x: Sized):
+    """The products of examples with each other, ``[G, B, B]``, of ``values * 2^-shift``.
+
+    Values that were measured without care have squares that float32 holds, and so have their
+    products; two such matrices may be multiplied once each is brought near 1.
+    """
+
+    def carefully():
+        scaled = x.values * power_of_two(-x.shift)[:, None, None]
+        return product(scaled, jnp.swapaxes(scaled, 1, 2))
+
+    def as_they_are():
+        return product(x.values, jnp.swapaxes(x.values, 1, 2))
+
+    return lax.cond(jnp.all(x.shift == 0), as_they_are, carefully)
+
+
+def _mean(x):
+    return jnp.sum(x, axis=(1, 2)) / (x.shape[1] * x.shape[2])
