@@ -199,6 +199,14 @@ def test_what_starts_well_is_told_so(case):
     assert report.healthy and report.summary.startswith("Healthy")
 
 
+def test_one_bad_layer_of_many_is_blamed_though_the_others_drift():
+    """A gradient depends on the gains behind it: the culprit lies beyond where it is smallest."""
+    network, params = dense(depth=60, gain=1.3)
+    params[2]["kernel"] /= 100
+    (failure,) = examine(network, params, INPUTS).failures
+    assert (failure.mode, failure.first_layer) == ("vanishing gradients", 2)
+
+
 def test_adapters_of_which_one_half_is_zero_start_well():
     """LoRA (Hu et al. 2022): the frozen network is no parameter, and A waits for B."""
     _, frozen = dense(depth=4)

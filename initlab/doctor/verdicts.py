@@ -121,19 +121,16 @@ def _gradients(layers, report):
     last = layers[-2].gradient
     if not last > 0:
         return
-    for layer in layers[:-2]:
-        if layer.gradient > last * GRADIENT_FACTOR:
-            yield _blamed("exploding gradients", layers, layer, last, max)
-            return
-    strongest = 0.0
-    low = None
-    for layer in layers[:-2]:
-        if _waits(layer, layers):
-            continue
-        strongest = max(strongest, layer.gradient)
-        if strongest < last / GRADIENT_FACTOR:
-            low = layer
-    if low is not None:
+    judged = [layer for layer in layers[:-2] if not _waits(layer, layers)]
+    if any(layer.gradient > last * GRADIENT_FACTOR for layer in judged):
+        yield _blamed("exploding gradients", layers, judged, last, max)
+    strongest = list(itertools.accumulate((layer.gradient for layer in judged), max))
+    low = [
+        layer
+        for layer, most in zip(judged, strongest, strict=True)
+        if most < last / GRADIENT_FACTOR
+    ]
+    if low:
         yield _blamed("vanishing gradients", layers, low, last, min)
 
 
@@ -144,9 +141,10 @@ def _waits(layer, layers) -> bool:
     return layer.gradient == 0 and bool(readers) and all(learn)
 
 
-def _blamed(mode: str, layers, shown, last: float, extreme):
-    """The layer whose own gain is the most extreme on the way to the one that shows it."""
-    between = [layer for layer in layers[:-1] if layer.place >= shown.place and layer.gain > 0]
+def _blamed(mode: str, layers, judged, last: float, extreme):
+    """The layer whose own gain is the most extreme on the gradient's way to where it shows most."""
+    shown = extreme(judged, key=lambda layer: layer.gradient)
+    between = [layer for layer in layers[:-1] if layer.place > shown.place and layer.gain > 0]
     worst = extreme(between, key=lambda layer: layer.gain, default=shown)
     ratio = shown.gradient / last
     amount = f"gradient ratio {ratio:.1e} at {shown.name}"
