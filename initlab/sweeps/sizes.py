@@ -3,11 +3,12 @@
 ``initlab.measures`` brings a layer's largest value near 1 before it squares anything. That takes a
 look for the largest value, one for the mean and one for the deviations, each of which waits for the
 one before. Most layers need no such care. Here, two sums are taken of the values as they are, and
-only if these say that care is needed, it is taken, for all points of the piece.
+only if these say of any point that care is needed, it is taken.
 
 Shapes: ``[G, B, n]``, points, examples, units; what is found of them ``[G]``.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -44,9 +45,7 @@ def sized(values) -> Sized:
         scaled, shift, finite = each(normalized)(values)
         return shift, each(measures.mean)(scaled**2), finite
 
-    none = jnp.zeros(len(values), jnp.int32)
-    found = lax.cond(jnp.all(fine), lambda: (none, moment, fine), carefully)
-    return Sized(values, *found)
+    return Sized(values, *_where(fine, (jnp.zeros_like(fine, int), moment, fine), carefully))
 
 
 def with_variance(values) -> tuple[Sized, jax.Array]:
@@ -60,9 +59,21 @@ def with_variance(values) -> tuple[Sized, jax.Array]:
         variance, moment = each(measures.moments)(scaled)
         return shift, moment, finite, variance
 
-    none = jnp.zeros(len(values), jnp.int32)
-    *found, variance = lax.cond(jnp.all(fine), lambda: (none, moment, fine, variance), carefully)
+    quick = jnp.zeros_like(fine, int), moment, fine, variance
+    *found, variance = _where(fine, quick, carefully)
     return Sized(values, *found), variance
+
+
+def _where(fine, quick: tuple, carefully):
+    """What was found quickly where that is fine, and else what is found with care.
+
+    Each point has its own, whoever is its neighbour.
+    """
+
+    def both():
+        return tuple(map(functools.partial(jnp.where, fine), quick, carefully()))
+
+    return lax.cond(jnp.all(fine), lambda: quick, both)
 
 
 def gram(x: Sized):

@@ -1,0 +1,87 @@
+"""What is checked of a store before a sweep begins, so that it does not fail when half is done."""
+
+import errno
+import hashlib
+import importlib.metadata
+import os
+import shutil
+from pathlib import Path
+
+from initlab.data import Batch
+from initlab.sweeps import points
+from initlab.sweeps.grid import Grid
+
+FORMAT = 1
+
+
+def record_of(grid: Grid, names, batch: Batch) -> dict:
+    """What all runs into one store have in common."""
+    data = hashlib.sha256(batch.inputs.tobytes() + batch.labels.tobytes())
+    data.update(f"{batch.inputs.shape} {batch.classes}".encode())
+    return {
+        "format": FORMAT,
+        "version": importlib.metadata.version("initlab"),
+        "axes": list(grid.axes),
+        "fixed": grid.fixed,
+        "measures": list(names),
+        "batch": data.hexdigest(),
+    }
+
+
+def _checkrecord_of(path: Path, found: dict | None, wanted: dict) -> None:
+    """ValueError that says in what a store differs from the sweep that is asked for."""
+    if found is None:
+        raise ValueError(f"{path} is a Zarr group, but no store of a sweep; name another folder")
+    words = {
+        "format": "was written in format {} of stores, and this initlab writes {}",
+        "version": "was written by initlab {}, and this is {}",
+        "axes": "has the axes {}, and this sweep {}",
+        "fixed": "has the fixed fields {}, and this sweep {}",
+        "measures": "has the measures {}, and this sweep {}",
+        "batch": "was measured on another batch: {}, and not {}",
+    }
+    for name, sentence in words.items():
+        if found.get(name) != wanted[name]:
+            difference = sentence.format(found.get(name), wanted[name])
+            raise ValueError(
+                f"the store {path} {difference}; name another store, or sweep as it was written."
+                " Only an axis may grow"
+            )
+
+
+def check_folder(path: Path) -> None:
+    """OSError for a place where nothing can be written."""
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(
+            errno.ENOTDIR, "a store is a folder, and this is a file", str(path)
+        )
+    there = path
+    while not there.exists():
+        there = there.parent
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "the store cannot be written", str(path))
+
+
+def check_room(path: Path, grid: Grid, names, count: int) -> None:
+    """OSError, in numbers, if so many points do not fit the disk."""
+    row = points.empty(names, 1, grid.deepest)
+    needed = count * sum(array.nbytes for array in row.values())
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"{count:,} points need up to {_bytes(needed)}, and {_bytes(free)} are free: sweep"
+            " fewer points, or fewer measures, or name a store on another disk",
+            str(path),
+        )
+
+
+def _bytes(count: int) -> str:
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return ""
