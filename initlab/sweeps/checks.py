@@ -28,7 +28,7 @@ def record_of(grid: Grid, names, batch: Batch) -> dict:
     }
 
 
-def _checkrecord_of(path: Path, found: dict | None, wanted: dict) -> None:
+def check_record(path: Path, found: dict | None, wanted: dict) -> None:
     """ValueError that says in what a store differs from the sweep that is asked for."""
     if found is None:
         raise ValueError(f"{path} is a Zarr group, but no store of a sweep; name another folder")

@@ -86,9 +86,8 @@ class Store:
                     " that is empty or not there"
                 ) from None
             check_room(self._path, grid, names, len(grid))
-            record = record_of(grid, names, batch)
             self._root = zarr.create_group(self._path, attributes={"sweep": record})
-        _checkrecord_of(self._path, self._root.attrs.get("sweep"), record_of(grid, names, batch))
+        check_record(self._path, self._root.attrs.get("sweep"), record)
         self._open()
         if first:
             self._add_segment(chunk, order)
