@@ -29,6 +29,7 @@ from initlab.figures import plot_neurons as plot_neurons
 from initlab.history import History as History
 from initlab.map_explorers import explore_phases as explore_phases
 from initlab.map_explorers import explore_table as explore_table
+from initlab.maps import plot_map as plot_map
 from initlab.pairs import plot_table as plot_table
 from initlab.phases import plot_phases as plot_phases
 from initlab.plots import plot as plot
@@ -45,6 +46,7 @@ from initlab.signals import Signals as Signals
 from initlab.signals import probe as probe
 from initlab.spectra import plot_spectrum as plot_spectrum
 from initlab.starts import weights as weights
+from initlab.sweeps import sweep as sweep
 from initlab.tables import activations as activations
 from initlab.tables import initializers as initializers
 from initlab.theory import Prediction as Prediction

@@ -18,13 +18,13 @@ MAX_CHUNK = 256  # starts; one program of so many is as fast as one of more
 _COPIES = 6  # of the parameters in a step: old and new, gradient, update, and an optimizer's two
 _KEPT = 3  # arrays of a layer and a batch: preactivations, activations, what comes back
 
-#: name -> what it is and in which unit, as xarray's plots and :func:`initlab.plot_map` label it
+#: name -> what it is, and its unit
 VARIABLES = {
-    "loss": ("loss after training", "nats"),
-    "accuracy": ("accuracy after training", "1"),
-    "held_out_accuracy": ("accuracy on examples held out", "1"),
-    "learned": ("learned", "1"),
-    "diverged_at": ("step at which the loss first was no number, -1 for never", "steps"),
+    "loss": ("mean cross-entropy over all examples trained on", "nat"),
+    "accuracy": ("share of them classified right", "1"),
+    "held_out_accuracy": ("share classified right of the examples held out", "1"),
+    "learned": ("clearly more than how frequent the classes are", "1"),
+    "diverged_at": ("step at which the loss first was not finite, -1 for never", "1"),
 }
 
 
@@ -57,7 +57,7 @@ def train_sweep(
         single value fixes the field, ``"all"`` stands for a catalogue.
 
     Returns:
-      An ``xarray.Dataset`` over the grid with the variables ``loss`` (nats), ``accuracy`` and
+      An ``xarray.Dataset`` over the grid with the variables ``loss`` (in nats), ``accuracy`` and
       ``held_out_accuracy`` (0 to 1; NaN if nothing is held out), ``learned`` (as
       :func:`initlab.prophecy` has it: clearly more than the classes' frequencies) and
       ``diverged_at``, the step at which the loss first was not finite, or -1.

@@ -25,7 +25,7 @@ def test_every_point_is_what_training_it_alone_gives():
         for name in ("loss", "accuracy", "held_out_accuracy"):
             expected = getattr(alone, name)[0, -1]
             assert float(here[name]) == pytest.approx(expected, rel=ROUNDING), (chosen, name)
-    assert trained.loss.attrs["units"] == "nats"
+    assert trained.loss.attrs["units"] == "nat"
     assert trained.attrs["steps"] == 5
 
 
