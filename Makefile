@@ -10,7 +10,7 @@ RUN_COLAB = .venv-colab/bin/python -m
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
 
-.PHONY: help lab test nightly test-colab colab-python chromium bench notebooks addresses pictures lint format lock clean
+.PHONY: help lab test nightly test-colab colab-python chromium bench notebooks addresses pictures atlas lint format lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -38,6 +38,9 @@ addresses: .venv/.ready  ## write the repository's address into all badges and s
 
 pictures: .venv/.ready chromium  ## make the README's pictures from the running explorer
 	$(RUN) tools.pictures
+
+atlas: .venv/.ready  ## make the README's map of all initializers and activations
+	$(RUN) tools.atlas
 
 lint: .venv/.ready  ## check style and format, in notebooks too
 	$(RUN) ruff check

@@ -1,5 +1,6 @@
 """Trainability maps: every point of a grid is trained for as long, and what came of it is kept."""
 
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from initlab.training import TRAINED_DIGITS, begin, train
 CHUNK_BYTES = 2**30
 MAX_CHUNK = 256  # starts; one program of so many is as fast as one of more
 
+_PATIENCE = 2.0  # seconds before a bar is shown that nobody asked for
 _COPIES = 6  # of the parameters in a step: old and new, gradient, update, and an optimizer's two
 _KEPT = 3  # arrays of a layer and a batch: preactivations, activations, what comes back
 
@@ -36,6 +38,7 @@ def train_sweep(
     steps: int = 200,
     batch_size: int | None = None,
     chunk: int | None = None,
+    progress: bool | None = None,
     **axes,
 ):
     """Train every point of a grid of settings, and keep how well each does in the end.
@@ -53,6 +56,7 @@ def train_sweep(
       batch_size: examples in each step; by default all.
       chunk: how many points are trained at once at most; by default as many as take 1 GiB of
         memory. It does not change what they learn, but for rounding.
+      progress: whether to show on stderr how far it is; by default, if it takes some time.
       **axes: fields of ``Setting``, as for :func:`initlab.sweep`: a sequence makes a dimension, a
         single value fixes the field, ``"all"`` stands for a catalogue.
 
@@ -88,10 +92,14 @@ def train_sweep(
     if chunk is not None:
         chunk = whole_number("chunk", chunk, 1, len(settings))
 
+    if progress not in (None, True, False):
+        raise TypeError(f"progress must be True, False or None, not {progress!r}")
+
     columns = {name: np.full(len(grid), np.nan) for name in VARIABLES}
     columns |= {"learned": np.zeros(len(grid), bool), "diverged_at": np.full(len(grid), -1)}
     examples = len(learned_from) if batch_size is None else batch_size
-    for places in _pieces(settings, chunk, learned_from, examples):
+    pieces = _pieces(settings, chunk, learned_from, examples)
+    for places in _watched(pieces, len(settings), progress):
         history = train([settings[place] for place in places], batch, **options)
         if not history.complete:
             raise KeyboardInterrupt
@@ -112,6 +120,18 @@ def train_sweep(
             for name, (long_name, unit) in VARIABLES.items()
         }
     ).assign_attrs(steps=steps)
+
+
+def _watched(pieces: Iterator[list[int]], points: int, progress: bool | None):
+    """The pieces, and a bar on stderr that shows how many points are trained."""
+    from tqdm import tqdm  # only here
+
+    delay = _PATIENCE if progress is None else 0
+    options = {"unit": " points", "file": sys.stderr, "disable": progress is False}
+    with tqdm(total=points, delay=delay, **options) as bar:
+        for piece in pieces:
+            yield piece
+            bar.update(len(set(piece)))
 
 
 def _pieces(

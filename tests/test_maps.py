@@ -74,6 +74,7 @@ def test_of_what_is_true_the_share_is_shown_and_ticks_are_for_more_than_half():
     table = read(dataset, "learned", marked="learned")
     assert table.values.tolist() == [[1.0, 0.5, 0.0]]
     assert table.marked.tolist() == [[True, False, False]]
+    assert table.mark == "learned in most seeds"
     assert table.summary == "share of 2 seeds"
 
 
@@ -244,7 +245,7 @@ def test_two_axes_of_names_make_a_table_that_is_read_from_the_top():
     assert [label.get_text() for label in axes.get_xticklabels()] == names["activation"]
     low, high = axes.get_ylim()
     assert low > high
-    assert "1 of 6 cells have a tick" in figure.alternative_text
+    assert "1 of 6 cells: healthy." in figure.alternative_text
 
 
 def test_colors_go_by_powers_where_values_span_many():

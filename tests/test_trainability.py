@@ -84,10 +84,15 @@ def test_who_learns_stalls_and_diverges():
     assert trained.initializer == "he_normal"
 
 
-def test_without_examples_held_out_their_accuracy_is_not_a_number():
-    trained = train_sweep(depth=1, steps=1, **SMALL)
+def test_without_examples_held_out_their_accuracy_is_not_a_number(capfd):
+    trained = train_sweep(depth=1, steps=1, progress=True, **SMALL)
     assert trained.loss.shape == ()
     assert np.isnan(trained.held_out_accuracy)
+    out, err = capfd.readouterr()
+    assert "1/1" in err
+    assert not out
+    train_sweep(depth=1, steps=1, progress=False, **SMALL)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_chunks_change_nothing_but_rounding_and_share_a_program():
@@ -145,6 +150,7 @@ def test_the_bound_on_memory_is_about_what_a_step_takes():
         ({"gain": [1.0, 2.0], "chunk": 3}, ValueError, "chunk must be .* from 1 to 2, not 3"),
         ({"optimizer": 0.1}, TypeError, "optimizer must be one of optax's"),
         ({"batch": 3}, TypeError, "batch must be a Batch"),
+        ({"progress": "yes"}, TypeError, "progress must be True, False or None"),
         ({"batch_size": 65}, ValueError, "batch_size must be .* from 1 to 64"),
     ],
 )

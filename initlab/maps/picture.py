@@ -183,6 +183,9 @@ class _Picture:
             for fault, hatch in _HATCHES.items()
             if (self._table.faults == fault).any()
         ]
+        if self._table.marked.any():
+            tick = {"linestyle": "none", "marker": "$✓$", "markersize": 9, "color": theme.ink}
+            handles.append(Line2D([], [], label=self._table.mark, **tick))
         if handles:
             self.figure.legend(
                 handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9
@@ -221,7 +224,7 @@ class _Picture:
             if count := int((table.faults == fault).sum()):
                 told.append(f"{count} of {table.faults.size} cells: {fault}.")
         if table.marked.any():
-            told.append(f"{table.marked.sum()} of {table.marked.size} cells have a tick.")
+            told.append(f"{table.marked.sum()} of {table.marked.size} cells: {table.mark}.")
         return " ".join([*told, *(line.words for line in drawn)])
 
 

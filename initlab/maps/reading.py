@@ -25,6 +25,7 @@ class Cut:
     values: np.ndarray  # [rows, columns] float64
     faults: np.ndarray  # [rows, columns] one of the words above, empty where the value is finite
     marked: np.ndarray  # [rows, columns] whether to tick a cell
+    mark: str  # what a tick means
     quantity: str  # what it is, with its unit
     summary: str  # of what it is the median, in words; may be empty
     fixed: dict  # the fields of Setting that are the same everywhere
@@ -66,10 +67,14 @@ def cut(dataset, name: str, x: str, y: str, layer: int | None, marked: str | Non
     values = _sorted(values, x, y)
     rest = [dim for dim in values.dims if dim not in (x, y)]
     table, faults = _table(dataset, values, rest, x, y)
-    ticks = np.zeros(table.shape, bool)
+    ticks, mark = np.zeros(table.shape, bool), ""
     if marked is not None:
         share = _sorted(_variable(dataset, marked), x, y)
-        share = share.mean([dim for dim in share.dims if dim not in (x, y)])
+        others = [str(dim) for dim in share.dims if dim not in (x, y)]
+        share = share.mean(others)
+        mark = str(marked).replace("_", " ") + (
+            f" in most {'s and '.join(others)}s" if others else ""
+        )
         ticks = share.transpose(y, x).values > 0.5
     scalars = [field for field in FIELDS if field in dataset.coords and not dataset[field].ndim]
     return Cut(
@@ -80,6 +85,7 @@ def cut(dataset, name: str, x: str, y: str, layer: int | None, marked: str | Non
         values=table,
         faults=faults,
         marked=ticks,
+        mark=mark,
         quantity=_quantity(values, layer),
         summary=_summary(dataset, values, rest),
         fixed={field: dataset[field].item() for field in scalars},
