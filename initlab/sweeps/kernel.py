@@ -7,7 +7,6 @@ measured is what ``initlab.network`` measures, with exponents beside the squares
 Shapes: G points, B examples, n units (width), F input features, K classes, L layers and the input.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -83,16 +82,20 @@ def run(program: Program, values, shared: Shared, own: Own):
     functions = [entry.function for entry in program.activations]
     with_slopes = [entry.with_derivative for entry in program.activations]
 
-    def forward(index, values):
-        a = lax.switch(shared.activation, functions, _at(values, index))
-        weight, bias = shared.hidden[index], shared.bias[index + 1]
-        return _put(values, index + 1, affine(dtype, own, index + 1, a, weight, bias))
+    def forward(index, state):
+        """Keep what reaches hidden layer ``index + 1``, and go on.
+
+        As in ``initlab.network``, the way leads on from the last layer to one that nobody looks at.
+        """
+        z, _, values = state
+        a = lax.switch(shared.activation, functions, z)
+        following = affine(dtype, own, index + 1, a, shared.hidden[index], shared.bias[index + 1])
+        return following, a, _put(values, index, z)
 
     inputs = jnp.broadcast_to(shared.inputs.astype(dtype), (points, *shared.inputs.shape))
-    values = _put(values, 0, affine(dtype, own, 0, inputs, shared.first, shared.bias[0]))
-    values = lax.fori_loop(0, depth - 1, forward, values)
+    z = affine(dtype, own, 0, inputs, shared.first, shared.bias[0])
+    _, last, values = lax.fori_loop(0, depth, forward, (z, z, values))
 
-    last = lax.switch(shared.activation, functions, _at(values, depth - 1))
     logits = affine(dtype, own, depth, last, shared.readout, shared.readout_bias)
     logits = logits.astype(jnp.float32)
     log_likelihood = jax.nn.log_softmax(logits)
@@ -100,19 +103,23 @@ def run(program: Program, values, shared: Shared, own: Own):
     # each example's own loss: no division by the batch's size
     error, exponent, logits_finite = each(normalized)(jnp.exp(log_likelihood) - classes)
 
-    def measure(index, pull, state):
-        """Measure hidden layer ``index + 1``, given the gradient of what it feeds."""
-        delta, exponent, out, values = state
-        z = _at(values, index)
+    def backward(step, state):
+        """Measure a hidden layer, given what comes back to it, and go back.
+
+        ``pulled`` is the gradient of its activations, ``gram`` that of the layer it feeds, example
+        by example.
+        """
+        pulled, gram, exponent, out, values = state
+        index = depth - 1 - step
+        z = lax.dynamic_index_in_dim(values, index, 0, keepdims=False)
         a, slope = lax.switch(shared.activation, with_slopes, z)
         z_sized, z_variance = sizes.with_variance(z.astype(jnp.float32))
         a_sized, a_variance = sizes.with_variance(a.astype(jnp.float32))
         slope = slope.astype(jnp.float32)
         flat = jnp.where(z <= below, 1.0, jnp.where(z >= above, 1.0, 0.0))
-        found = of_rows(a_sized, delta)
-        found["weight_exponent"] += exponent
+        found = of_rows(a_sized, gram, exponent)
+        delta = sizes.sized(pulled * slope)
         exponent += delta.shift
-        delta = sizes.sized(pull(delta) * slope)
         found |= {
             "finite": a_sized.finite & z_sized.finite,
             "activation_exponent": a_sized.shift,
@@ -121,7 +128,7 @@ def run(program: Program, values, shared: Shared, own: Own):
             "preactivation_exponent": z_sized.shift,
             "preactivation_variance": z_variance,
             "preactivation_second_moment": z_sized.second_moment,
-            "gradient_exponent": exponent + delta.shift,
+            "gradient_exponent": exponent,
             "gradient_second_moment": delta.second_moment,
             "saturated_fraction": each(measures.mean)(flat),
             "dead_fraction": jnp.mean(jnp.all(slope == 0, axis=1), axis=1, dtype=jnp.float32),
@@ -132,28 +139,21 @@ def run(program: Program, values, shared: Shared, own: Own):
             gradient, _, _ = each(normalized)(delta.values)
             found["distinct_neurons"] = each(measures.distinct_neurons)(a, gradient)
             found["effective_neurons"] = each(measures.effective_neurons)(a)
-        return delta, exponent, _record(out, index + 1, found), values
+        pulled = transposed(dtype, own.weight, index, delta, shared.hidden[index - 1])
+        return pulled, sizes.gram(delta), exponent, _record(out, index + 1, found), values
 
-    def pull_readout(delta):
-        sums = transposed(dtype, own.weight, depth, delta, shared.readout)
-        scales, weight = jnp.abs(own.weight), jnp.abs(shared.readout)
-        absolute = delta._replace(values=jnp.abs(delta.values))
-        return measures.unless_rounding(sums, transposed(dtype, scales, depth, absolute, weight))
-
-    def backward(step, state):
-        index = depth - 2 - step
-        weight = shared.hidden[index]
-        pull = functools.partial(transposed, dtype, own.weight, index + 1, weight=weight)
-        return measure(index, pull, state)
-
-    state = sizes.sized(error), exponent, _buffers(program.measures, layers, points), values
-    state = measure(depth - 1, pull_readout, state)
-    delta, exponent, out, values = lax.fori_loop(0, depth - 1, backward, state)
+    delta = sizes.sized(error)
+    exponent += delta.shift
+    pulled = transposed(dtype, own.weight, depth, delta, shared.readout)
+    absolute = delta._replace(values=jnp.abs(error))
+    summands = transposed(dtype, jnp.abs(own.weight), depth, absolute, jnp.abs(shared.readout))
+    pulled = measures.unless_rounding(pulled, summands)
+    out = _buffers(program.measures, layers, points)
+    state = pulled, sizes.gram(delta), exponent, out, values
+    _, gram, exponent, out, values = lax.fori_loop(0, depth, backward, state)
 
     inputs, variance = sizes.with_variance(shared.inputs.astype(dtype).astype(jnp.float32)[None])
-    found = of_rows(inputs, delta)
-    found["weight_exponent"] += exponent
-    found |= {
+    found = of_rows(inputs, gram, exponent) | {
         "finite": inputs.finite,
         "activation_exponent": inputs.shift,
         "activation_variance": variance,
@@ -192,7 +192,7 @@ def _products(dtype, x, weight, scale, computed):
     return product(x, (scale * weight).astype(dtype).astype(computed))
 
 
-def of_rows(x: Sized, delta: Sized) -> dict:
+def of_rows(x: Sized, delta_gram, exponent) -> dict:
     """What follows from the products of examples with each other: of activations, of gradients.
 
     The gradient by the weights between them is ``x^T delta``, and its squared norm the sum over
@@ -200,12 +200,22 @@ def of_rows(x: Sized, delta: Sized) -> dict:
     for each point.
     """
     gram = sizes.gram(x)
-    square = jnp.sum(gram * sizes.gram(delta), axis=(1, 2))
+    # brought near 1 each, since their product may pass what float32 holds
+    (x_gram, x_shift), (delta_gram, shift) = near_one(gram), near_one(delta_gram)
+    square = jnp.sum(x_gram * delta_gram, axis=(1, 2))
     return {
         "input_similarity": each(similarity)(gram),
-        "weight_gradient_norm": jnp.sqrt(jnp.maximum(square, 0)) / delta.values.shape[1],
-        "weight_exponent": x.shift + delta.shift,
+        "weight_gradient_norm": jnp.sqrt(jnp.maximum(square, 0)) / gram.shape[1],
+        "weight_exponent": x.shift + exponent + x_shift + shift,
     }
+
+
+def near_one(gram):
+    """``(gram * 4^-shift, shift)``: the largest square of a length near 1."""
+    largest = jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), axis=1)
+    largest = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 0.5)
+    shift = jnp.frexp(largest)[1] // 2
+    return gram * power_of_two(-2 * shift)[:, None, None], shift
 
 
 def similarity(gram):
@@ -233,11 +243,6 @@ def _buffers(names: tuple[str, ...], layers: int, points: int) -> dict:
 def _record(out: dict, layer, found: dict) -> dict:
     """``out`` with what was asked for at a layer."""
     return out | {name: _put(out[name], layer, found[name]) for name in out if name in found}
-
-
-def _at(values, index):
-    """A layer's values, copied once for all who look at them."""
-    return lax.optimization_barrier(lax.dynamic_index_in_dim(values, index, 0, keepdims=False))
 
 
 def _put(array, index, value):

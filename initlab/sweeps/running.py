@@ -24,6 +24,7 @@ _AXIS = "points"  # of the mesh of devices
 _CACHED = 2**20
 #: share of a device's memory that a piece may fill
 _SHARE = 0.25
+_LAYERS = 32  # room is made for layers in such steps, so that one program serves many depths
 _COPIES = 16  # of a layer's values that a piece needs at once, beside one for every layer
 #: points that are computed and written together, unless a device takes more at once
 _CHUNK = 1024
@@ -95,6 +96,7 @@ class Runner:
 
     def __init__(self, batch: Batch, names: tuple[str, ...], deepest: int, chunk: int | None):
         self._batch, self._names, self._deepest, self._chunk = batch, names, deepest, chunk
+        self._room = -(-deepest // _LAYERS) * _LAYERS  # for so many hidden layers
         self._mesh = Mesh(np.array(jax.local_devices()), (_AXIS,))
         self._scratch = (None, None)  # what it is for, and the array
         self._shared = (None, None)
@@ -109,10 +111,10 @@ class Runner:
         layer = 4 * len(self._batch) * width  # bytes of one point's values
         statistics = devices[0].memory_stats() or {}
         if "bytes_limit" in statistics:
-            most = int(_SHARE * statistics["bytes_limit"] / (layer * (self._deepest + _COPIES)))
+            most = int(_SHARE * statistics["bytes_limit"] / (layer * (self._room + _COPIES)))
         else:
             most = _CACHED // layer
-        most = 2 ** (max(most, 1).bit_length() - 1) * len(devices)
+        most = _power_of_four(most // 4 + 1) * len(devices)
         return most if self._chunk is None else max(1, min(most, self._chunk))
 
     def measure(self, settings: Iterable[Setting]) -> dict[str, np.ndarray]:
@@ -146,8 +148,8 @@ class Runner:
         program = Program(activations, jnp.dtype(first.dtype), names)
         shared, norm = self._share(first, activations[chosen].flat_range, chosen)
         count, devices = len(piece), self._mesh.size
-        # a power of two for each device, so that few programs serve pieces of all sizes
-        padded = devices * 2 ** (-(-count // devices) - 1).bit_length()
+        # a power of four for each device, so that few programs serve pieces of all sizes
+        padded = devices * _power_of_four(-(-count // devices))
         own = self._own(piece + [piece[-1]] * (padded - count))
         values = self._take_scratch(padded, first)
         values, out = _compiled(program, self._mesh)(values, shared, own)
@@ -162,7 +164,7 @@ class Runner:
 
     def _own(self, piece: list[Setting]) -> Own:
         fans = self._batch.inputs.shape[1], self._batch.classes
-        layers = self._deepest + 1
+        layers = self._room + 1
         weight = np.empty((len(piece), layers), np.float32)
         bias = np.empty((len(piece), layers, 2), np.float32)
         for place, setting in enumerate(piece):
@@ -184,7 +186,7 @@ class Runner:
             norm[setting.depth] = norm[-1]
             parts = draws.first, draws.hidden, draws.readout, draws.bias, draws.readout_bias
             placed = jax.device_put(parts, NamedSharding(self._mesh, Spec()))
-            self._shared = key, (placed, norm[: self._deepest + 1])
+            self._shared = key, (placed, norm[: self._room + 1])
         parts, norm = self._shared[1]
         shared = Shared(
             *parts,
@@ -197,12 +199,16 @@ class Runner:
         return shared, norm
 
     def _take_scratch(self, count: int, setting: Setting):
-        shape = self._deepest, count, len(self._batch), setting.width
+        shape = self._room, count, len(self._batch), setting.width
         key = shape, jnp.dtype(setting.dtype)
         if self._scratch[0] == key:
             return self._scratch[1]
         self._scratch = (None, None)  # let go of the old before the new is made
         return jnp.zeros(*key, device=NamedSharding(self._mesh, Spec(None, _AXIS)))
+
+
+def _power_of_four(least: int) -> int:
+    return 4 ** (((least - 1).bit_length() + 1) // 2)
 
 
 def _cut(group: list, size: int):
