@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 import initlab
@@ -189,7 +190,8 @@ def boxes(figure):
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
     names = [label.get_window_extent(renderer) for label in figure.axes[0].get_yticklabels()]
-    words = [note.get_window_extent(renderer) for note in figure.axes[-1].texts]
+    # without the arrow, which an annotation's own extent would hold
+    words = [Text.get_window_extent(note, renderer) for note in figure.axes[-1].texts]
     titles = [axes.title.get_window_extent(renderer) for axes in figure.axes]
     return names, words, [figure.texts[0].get_window_extent(renderer), *titles]
 

@@ -19,7 +19,7 @@ from initlab.themes import THEMES
 
 _WIDTH = 11.5  # inches
 _ROW, _LEAST, _MOST = 0.24, 1.4, 7.2  # inches that a layer takes, and that all of them do
-_NAME_HEIGHT = 0.16  # inches that a name in small print takes
+_NAME_HEIGHT, _WORD_HEIGHT = 0.16, 0.19  # inches of a line beside the panels, left and right
 _NAME, _LINE, _WORDS = 36, 150, 21  # characters of a name, of a line above, of one beside a layer
 _THEME = THEMES["light"]
 _BLAMED = "#FBE3D2"  # pale enough for all curves to keep a contrast of 3:1
@@ -232,7 +232,7 @@ def _name_failures(panels, blamed: dict[int, str], count: int, rows: float) -> N
         for axes in panels:
             axes.axhspan(place - half, place + half, color=_BLAMED, zorder=0, label="blamed")
         lines = textwrap.wrap(words, _WORDS)
-        tall = len(lines) * _NAME_HEIGHT * count / rows
+        tall = len(lines) * _WORD_HEIGHT * count / rows
         middle = max(place, free + tall / 2)
         free = middle + tall / 2
         panels[-1].annotate(
