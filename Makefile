@@ -6,11 +6,12 @@ COLAB_PYTHONS = $(if $(PYTHON_COLAB),$(PYTHON_COLAB),python3.13 $(HOME)/.pyenv/v
 
 RUN = .venv/bin/python -m
 RUN_COLAB = .venv-colab/bin/python -m
+RUN_TORCH = .venv-torch/bin/python -m
 
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
 
-.PHONY: help lab test nightly test-colab colab-python chromium bench notebooks addresses pictures atlas lint format lock clean
+.PHONY: help lab test nightly test-colab test-torch colab-python chromium bench notebooks addresses pictures atlas lint format lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -26,6 +27,9 @@ nightly: .venv/.ready chromium  ## all tests, the slow ones too
 
 test-colab: .venv-colab/.ready  ## units, doctests and notebooks on the versions of Google Colab
 	$(RUN_COLAB) pytest --ignore=tests/browser $(ARGS)
+
+test-torch: .venv-torch/.ready  ## what examines PyTorch's modules, with PyTorch
+	$(RUN_TORCH) pytest tests/pytorch $(ARGS)
 
 bench: .venv/.ready  ## measure what is claimed about speed
 	$(RUN) benchmarks $(ARGS)
@@ -60,7 +64,7 @@ lock:  ## pin the newest versions again (needs uv)
 LOCK_OPTIONS = --quiet --upgrade --generate-hashes --no-annotate --custom-compile-command "make lock"
 
 clean:  ## remove the virtual environments and everything else that make made
-	rm -rf .venv .venv-colab .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv .venv-colab .venv-torch .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The notice that no Chromium can be had comes from the tests, which then skip or fail.
@@ -75,3 +79,12 @@ colab-python:
 
 .venv-colab/.ready: requirements.colab.txt pyproject.toml
 	@sh tools/make_venv.sh .venv-colab requirements.colab.txt $(COLAB_PYTHONS)
+
+# PyTorch is in no lock: which build of it suits depends on the machine. TORCH names one.
+TORCH = torch>=2.5
+
+.venv-torch/.ready: requirements.lock.txt pyproject.toml
+	@sh tools/make_venv.sh .venv-torch requirements.lock.txt $(PYTHONS)
+	@rm .venv-torch/.ready
+	.venv-torch/bin/python -m pip --disable-pip-version-check install --quiet "$(TORCH)"
+	@touch .venv-torch/.ready

@@ -20,6 +20,7 @@ from initlab.doctor import Report as Report
 from initlab.doctor import examine as examine
 from initlab.doctor import watch as watch
 from initlab.doctor.picture import plot_report as plot_report
+from initlab.doctor.torch_modules import examine_torch as examine_torch
 from initlab.explorer import Explorer as Explorer
 from initlab.explorer import explore as explore
 from initlab.features import feature_maps as feature_maps

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,8 @@ from initlab.doctor.trees import (
     parameters,
     paths_of,
     together,
+    values_of,
+    with_values,
 )
 
 _DIRECTIONS = 0  # the seed of what an output is pulled along, where no loss is given
@@ -123,6 +125,8 @@ class Examination:
         lowered = self._both.lower(parameters(params)[1], measuring.slots(self.reading))
         return lowered.compile().memory_analysis().temp_size_in_bytes
 
+    values, with_values = staticmethod(values_of), staticmethod(with_values)
+
     def report(self, params) -> Report:
         """What :func:`examine` returns, of these parameters."""
         _, leaves, _ = parameters(params)
@@ -135,7 +139,7 @@ class Examination:
             value, found = jax.device_get(self._forward(leaves, slots))
             back = jax.tree.map(lambda slot: np.full(slot.shape, np.nan), slots)
         return Report(
-            layers=tuple(_layers(self.reading, self.paths, found, back)),
+            layers=tuple(layers_of(self.reading, self.paths, found, back)),
             loss=float(value) if self.is_loss else math.nan,
             notes=tuple(notes),
             examination=self,
@@ -194,13 +198,16 @@ def _pulled(output, batch, loss):
         return value
     if not output.shape:
         return output
-    direction = np.random.default_rng(_DIRECTIONS).standard_normal(output.shape)
-    pulled = jnp.sum(output.astype(jnp.float32) * direction.astype(np.float32))
-    return pulled / output.shape[0]
+    return jnp.sum(output.astype(jnp.float32) * direction(output.shape)) / output.shape[0]
 
 
-def _layers(reading: Reading, paths, found, back):
-    """One for each site, and for each turn of a scan that has a weight of its own."""
+def direction(shape: tuple[int, ...]) -> np.ndarray:
+    """What an output is pulled along, where no loss is given: one for each example."""
+    return np.random.default_rng(_DIRECTIONS).standard_normal(shape).astype(np.float32)
+
+
+def layers_of(reading: Reading, paths, found, back) -> Iterator[Layer]:
+    """What was measured, forward and back: one for each site, and for each turn of a scan's own."""
     by_site, by_gate = found
     uses = [
         (number, turn)

@@ -16,7 +16,7 @@ from jax.extend import core
 
 from initlab import measures
 from initlab.activations import FLAT_SHARE
-from initlab.doctor.sites import Plan, Reading, Site, inner_programs, scan_inputs
+from initlab.doctor.sites import Plan, Reading, inner_programs, scan_inputs
 
 ROWS = 256  # examples or positions, by which neurons are told apart
 BACKWARD = ("gradient_second_moment", "gradient_exponent", "dead_fraction")
@@ -57,8 +57,9 @@ def _size(x) -> dict:
     return {"second_moment": measures.mean(near_1**2), "exponent": exponent, "finite": finite}
 
 
-def _forward(site: Site, given, weight, z) -> dict:
-    rows = by_unit(z, site.units)
+def forward(units: tuple[int, ...], given, weight, z) -> dict:
+    """Of what a site reads, of its weight, and of what it makes."""
+    rows = by_unit(z, units)
     near_1, exponent, finite = measures.normalized(rows)
     some = _some(near_1)
     spread = jnp.sqrt(jnp.mean((some - jnp.mean(some, axis=0)) ** 2))
@@ -84,7 +85,8 @@ def _keep(units, z, slot):
     return z, None
 
 
-def _measure_back(units, _, gradient):
+def backward(units: tuple[int, ...], gradient):
+    """Of the gradient by what a site makes: the measures named in ``BACKWARD``, ``[3]``."""
     rows = by_unit(gradient, units)
     near_1, exponent, _ = measures.normalized(rows)
     found = {
@@ -92,14 +94,18 @@ def _measure_back(units, _, gradient):
         "gradient_exponent": exponent,
         "dead_fraction": jnp.mean(jnp.all(near_1 == 0, axis=0)),
     }
-    slot = jnp.stack([jnp.asarray(found[name], jnp.float32) for name in BACKWARD])
-    return gradient, slot
+    return jnp.stack([jnp.asarray(found[name], jnp.float32) for name in BACKWARD])
+
+
+def _measure_back(units, _, gradient):
+    return gradient, backward(units, gradient)
 
 
 _observed.defvjp(_keep, _measure_back)
 
 
-def _gate(function: str, z):
+def gate(function: str, z):
+    """The share of a gate's input that lies where it is flat."""
     return jnp.mean(jnp.abs(z) >= _FLAT[function], dtype=jnp.float32)
 
 
@@ -125,11 +131,11 @@ def run(jaxpr: core.Jaxpr, consts, plan: Plan, reading: Reading, values, slots: 
             outs = _as_it_is(jaxpr, equation)(*given)
         if index in plan.gates:
             number = plan.gates[index]
-            gates[number] = _gate(reading.gates[number].function, given[0])
+            gates[number] = gate(reading.gates[number].function, given[0])
         if index in plan.sites:
             number = plan.sites[index]
             site = reading.sites[number]
-            sites[number] = _forward(site, given[1 - site.weight], given[site.weight], outs[0])
+            sites[number] = forward(site.units, given[1 - site.weight], given[site.weight], outs[0])
             outs = [_observed(site.units, outs[0], slots[number])]
         made.update(zip(equation.outvars, outs, strict=True))
     return [of(variable) for variable in jaxpr.outvars], (sites, gates)

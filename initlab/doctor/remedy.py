@@ -4,12 +4,9 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from initlab.doctor.report import Layer, Report, compared
-from initlab.doctor.trees import parameters
 from initlab.tables import Table
 
 MOST_ROUNDS = 64  # layers that are put right, one after the other
@@ -58,25 +55,11 @@ def find_cure(report: Report) -> Cure | None:
     best = min(attempts, key=_score)
     if _score(best) >= _score(report):
         return None
-    paths, old, _ = parameters(report.params)
-    new = _leaves(best.params)
-    changed = [
-        path
-        for path, was, leaf in zip(paths, old, new, strict=True)
-        if not np.array_equal(was, leaf)
-    ]
-    return Cure(_as_given(report.params, best.params), report, best, tuple(changed))
-
-
-def _as_given(old, new):
-    """A tree's new values in the old ones' types; what did not change is the old object."""
-
-    def one(was, leaf):
-        if leaf is was or np.array_equal(was, leaf):
-            return was
-        return np.asarray(leaf, was.dtype) if isinstance(was, np.ndarray) else leaf
-
-    return jax.tree.map(one, old, new)
+    examination = report.examination
+    old, new = (examination.values(one.params) for one in (report, best))
+    pairs = zip(examination.paths, old, new, strict=True)
+    changed = [path for path, was, value in pairs if not np.array_equal(was, value)]
+    return Cure(best.params, report, best, tuple(changed))
 
 
 def _treated(report: Report, moment: float) -> Report:
@@ -146,7 +129,7 @@ def _rescaled(report: Report, layers: list[Layer], moment: float) -> Report:
             break
         if missing > before / 2 and len(places) == 1:  # a product of parameters went too far
             step /= 2
-        before, leaves = missing, _leaves(report.params)
+        before, leaves = missing, _leaves(report)
         for (leaf, _), (layer, logs) in wanted.items():
             weight = layer.own(leaves[leaf])
             weight[...] = weight.astype(np.float64) * np.exp(step * np.mean(logs) / 2)
@@ -154,18 +137,16 @@ def _rescaled(report: Report, layers: list[Layer], moment: float) -> Report:
     return report
 
 
-def _leaves(params) -> list[np.ndarray]:
-    return [np.array(leaf) for leaf in parameters(params)[1]]
+def _leaves(report: Report) -> list[np.ndarray]:
+    return report.examination.values(report.params)
 
 
-def _with_leaves(report: Report, leaves) -> Report:
-    _, old, rebuild = parameters(report.params)
-    new = [jnp.asarray(leaf, was.dtype) for leaf, was in zip(leaves, old, strict=True)]
-    return report.examination.report(rebuild(new))
+def _with_leaves(report: Report, leaves: list[np.ndarray]) -> Report:
+    return report.examination.report(report.examination.with_values(report.params, leaves))
 
 
 def _redrawn(report, layer: Layer, generator) -> list:
-    leaves = _leaves(report.params)
+    leaves = _leaves(report)
     size = np.prod(layer.shape[:-1], dtype=float)
     for place in layer.leaves:
         weight = layer.own(leaves[place])
@@ -174,7 +155,7 @@ def _redrawn(report, layer: Layer, generator) -> list:
 
 
 def _without_bias(report, layer: Layer) -> list:
-    leaves = _leaves(report.params)
+    leaves = _leaves(report)
     for place in layer.biases:
         layer.own(leaves[place])[...] = 0
     return leaves

@@ -139,7 +139,7 @@ def scan_inputs(equation, given: list) -> tuple[list, list, list]:
     return given[:consts], given[consts : consts + carried], given[consts + carried :]
 
 
-class _Origins:
+class Origins:
     """Of what a value is a function entry by entry, and which gates it has passed since then."""
 
     def __init__(self):
@@ -148,21 +148,17 @@ class _Origins:
     def __getitem__(self, variable):
         return self._of.get(variable, (variable, frozenset()))
 
-    def follow(self, equation, values: list, gates: frozenset[int]) -> None:
-        """An equation's output is a function of what its ``values`` are, if those are one thing."""
-        if len(equation.outvars) != 1 or not values:
-            return
-        (out,) = equation.outvars
+    def follow(self, out, values: list, gates: frozenset[int]) -> None:
+        """``out`` is made entry by entry of ``values``, through gates: maybe all of one thing."""
         origins = {self[variable][0] for variable in values}
-        if len(origins) == 1 and all(one.aval.shape == out.aval.shape for one in values):
-            passed = gates.union(*(self[variable][1] for variable in values))
-            self._of[out] = origins.pop(), passed
+        if len(origins) == 1:
+            self._of[out] = origins.pop(), gates.union(*(self[one][1] for one in values))
 
-    def self_gates(self, equation, values: list) -> frozenset[int]:
-        """Gates that are multiplied here by what they were made of."""
-        if equation.primitive.name != "mul" or len(values) != 2:
+    def self_gates(self, factors: list) -> frozenset[int]:
+        """Gates that are multiplied by what they were made of, where these are the factors."""
+        if len(factors) != 2:
             return frozenset()
-        (one, its), (other, others) = (self[variable] for variable in values)
+        (one, its), (other, others) = (self[variable] for variable in factors)
         return its ^ others if one is other else frozenset()
 
 
@@ -172,7 +168,7 @@ def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=()):
     Returns what its outputs are made of, and a :class:`Plan`. ``turns`` are the lengths of the
     scans around it, ``way`` the equations that lead to it.
     """
-    made, origins = dict(zip(jaxpr.invars, known, strict=True)), _Origins()
+    made, origins = dict(zip(jaxpr.invars, known, strict=True)), Origins()
     plan = Plan({}, {}, {})
 
     def of(variable) -> Known:
@@ -208,11 +204,12 @@ def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=()):
         elif union.data and union.leaves and name in ("while", "shard_map", "pmap"):
             reading.hidden.add(name)
         values = [one for one, its in zip(equation.invars, given, strict=True) if its.data]
-        for number in origins.self_gates(equation, values):
+        for number in origins.self_gates(values) if name == "mul" else ():
             plan.drop(number)
             reading.gates[number] = dataclasses.replace(reading.gates[number], sites=())
-        if site is None:
-            origins.follow(equation, values, plan.gates_at(index))
+        shapes = {variable.aval.shape for variable in (*values, *equation.outvars)}
+        if site is None and len(shapes) == len(equation.outvars) == 1:
+            origins.follow(equation.outvars[0], values, plan.gates_at(index))
         made.update(zip(equation.outvars, outs, strict=True))
     return [of(variable) for variable in jaxpr.outvars], plan
 

@@ -28,6 +28,26 @@ def parameters(params):
     return paths, [jnp.asarray(flat[place][1]) for place in chosen], rebuild
 
 
+def values_of(params) -> list[np.ndarray]:
+    """The parameters, copied."""
+    return [np.array(leaf) for leaf in parameters(params)[1]]
+
+
+def with_values(params, values: list[np.ndarray]):
+    """The same tree with other parameters, in the old ones' types; what is equal is left alone."""
+    flat, tree = jax.tree.flatten(params)
+    left = iter(values)
+
+    def one(was):
+        value = next(left)
+        if np.array_equal(np.asarray(jnp.asarray(was)), value):
+            return was
+        make = np.asarray if isinstance(was, np.ndarray) else jnp.asarray
+        return make(value, was.dtype)
+
+    return jax.tree.unflatten(tree, [one(leaf) if is_floating(leaf) else leaf for leaf in flat])
+
+
 def is_floating(leaf) -> bool:
     """Whether it is an array of floating-point numbers."""
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)

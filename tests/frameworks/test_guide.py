@@ -16,10 +16,10 @@ LIBRARIES = dict(re.findall(r"### ([\w ]+)\n(?:(?!###).)*?```python\n(.*?)```", 
 
 
 def test_every_library_has_its_lines():
-    assert list(LIBRARIES) == ["Flax Linen", "Flax NNX", "Equinox", "Haiku", "Keras 3"]
+    assert list(LIBRARIES) == ["Flax Linen", "Flax NNX", "Equinox", "Haiku", "Keras 3", "PyTorch"]
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", [name for name in LIBRARIES if name != "PyTorch"])
 def test_its_lines_lead_to_a_report(library):
     names = {"batch": data.FEATURES}
     exec(LIBRARIES[library], names)
