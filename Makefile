@@ -11,7 +11,7 @@ RUN_TORCH = .venv-torch/bin/python -m
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
 
-.PHONY: help lab test nightly test-colab test-torch colab-python chromium bench notebooks addresses pictures atlas lint format lock clean
+.PHONY: help lab test nightly test-colab nightly-colab test-torch colab-python chromium bench notebooks addresses pictures atlas lint format lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -25,8 +25,11 @@ test: .venv/.ready chromium  ## all tests but the slow ones: units, doctests, no
 nightly: .venv/.ready chromium  ## all tests, the slow ones too
 	$(RUN) pytest -m "slow or not slow" $(ARGS)
 
-test-colab: .venv-colab/.ready  ## units, doctests and notebooks on the versions of Google Colab
-	$(RUN_COLAB) pytest --ignore=tests/browser $(ARGS)
+test-colab: .venv-colab/.ready  ## most units, doctests and notebooks on the versions of Google Colab
+	$(RUN_COLAB) pytest --ignore=tests/browser -m "not slow and not numerics" $(ARGS)
+
+nightly-colab: .venv-colab/.ready  ## what test-colab leaves out
+	$(RUN_COLAB) pytest --ignore=tests/browser -m "slow or numerics" $(ARGS)
 
 test-torch: .venv-torch/.ready  ## what examines PyTorch's modules, with PyTorch
 	$(RUN_TORCH) pytest tests/pytorch $(ARGS)

@@ -28,6 +28,8 @@ from initlab.laws import Fan, steps_from_pivot
 from tests.plain_network import plain_logits, plain_measures
 from tests.plain_residual import NORMALIZATIONS, plain
 
+pytestmark = pytest.mark.numerics
+
 WIDTH = 32
 BATCH = data.digits(64)
 #: a variance of 2,048 products of 64 numbers, in float32 where 2^-24 is rounded off each

@@ -12,6 +12,8 @@ from initlab.adaptive import first_step, quotient
 from initlab.quadrature import double_precision
 from tests.plain_network import ACTIVATIONS, _losses
 
+pytestmark = pytest.mark.numerics
+
 TINY = Batch(np.random.default_rng(0).standard_normal((6, 3)), [0, 1, 2, 0, 1, 2])
 #: twice one example: any two minibatches of it are the same
 ALIKE = Batch(np.tile(TINY.inputs[:1], (6, 1)), np.zeros(6, int), classes=3)

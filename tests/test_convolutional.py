@@ -13,6 +13,8 @@ from initlab.architectures.measuring import _measure
 from initlab.initializers import INITIALIZERS
 from tests.plain_convolutional import plain_measures
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(8)
 SMALL = Convolutional(depth=5, width=6)
 TOLERANCE = 1e-4

@@ -6,6 +6,8 @@ import pytest
 from initlab.architectures import Convolutional, Transformer
 from initlab.coordinates import coordinate_check
 
+pytestmark = pytest.mark.numerics
+
 SMALL = Transformer(blocks=2, start="mup")
 WIDTHS = (32, 64, 128, 256)
 

@@ -8,6 +8,8 @@ import pytest
 
 from initlab import Setting, data, predict, train
 
+pytestmark = pytest.mark.numerics
+
 COUNTS = np.bincount(data.digits(1024).labels)
 SHARE = COUNTS / COUNTS.sum()
 BLIND = -(SHARE * np.log(SHARE)).sum()  # the least loss of who does not look at the input

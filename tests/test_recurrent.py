@@ -15,6 +15,8 @@ from initlab.architectures.cells import CELLS
 from initlab.quadrature import double_precision
 from tests import plain_recurrent as plain
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(16)
 TOLERANCE = 1e-4  # relative, of any gradient
 

@@ -20,6 +20,8 @@ from tests import plain_residual
 from tests.plain_network import mean_cosine, participation_ratio
 from tests.plain_residual import plain
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(16)
 WIDTH = 16
 TOLERANCE = 1e-4  # of the house: relative, float32 against float64

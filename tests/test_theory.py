@@ -29,6 +29,8 @@ from initlab.theory import (
     variance_map,
 )
 
+pytestmark = pytest.mark.numerics
+
 # --- numbers from the literature -------------------------------------------------------------
 
 # weight variance, bias variance: q*, chi_1, xi_gradient, xi_q, c*, xi_c. Computed once by an

@@ -9,6 +9,8 @@ import pytest
 from initlab import Batch, Residual, Setting, data, probe, train, trainer, weights
 from tests.plain_network import plain_logits
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(96)
 SHARE = np.bincount(BATCH.labels, minlength=10) / len(BATCH)
 SMALL = Setting(2, 16, "tanh")

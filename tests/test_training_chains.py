@@ -10,6 +10,8 @@ import initlab
 from initlab.architectures.chain import logits
 from initlab.data import digits
 
+pytestmark = pytest.mark.numerics
+
 SMALL = initlab.Residual(blocks=3, width=16)
 STARTS = [SMALL.replace(gain=0.5), SMALL.replace(seed=1)]
 

@@ -15,6 +15,8 @@ from initlab.architectures.transformer_starts import STARTS, Sizes
 from initlab.quadrature import gaussian_mean
 from tests.plain_transformer import plain_measures
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(6)
 SMALL = Transformer(blocks=3, width=12, heads=2)
 TOLERANCE = 1e-4
