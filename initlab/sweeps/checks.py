@@ -21,7 +21,7 @@ def record_of(grid: Grid, names, batch: Batch) -> dict:
     return {
         "format": FORMAT,
         "version": importlib.metadata.version("initlab"),
-        "axes": list(grid.axes),
+        "axes": sorted(grid.axes),
         "fixed": grid.fixed,
         "measures": list(names),
         "batch": data.hexdigest(),

@@ -191,10 +191,12 @@ class _Segment:
         if not grid.axes:
             return np.zeros(len(self.indices), int)
         own = np.unravel_index(self.indices, self.grid.shape)
+        own = dict(zip(self.grid.axes, own, strict=True))
         places = []
-        for (name, values), place in zip(self.grid.axes.items(), own, strict=True):
-            positions = {value: position for position, value in enumerate(grid.axes[name])}
-            places.append(np.array([positions.get(value, -1) for value in values])[place])
+        for name, values in grid.axes.items():  # whose order may be another one
+            positions = {value: position for position, value in enumerate(values)}
+            found = np.array([positions.get(value, -1) for value in self.grid.axes[name]])
+            places.append(found[own[name]])
         inside = np.min(places, axis=0) >= 0
         flat = np.ravel_multi_index([np.where(inside, place, 0) for place in places], grid.shape)
         return np.where(inside, flat, -1)
