@@ -84,7 +84,7 @@ colab-python:
 	@sh tools/make_venv.sh .venv-colab requirements.colab.txt $(COLAB_PYTHONS)
 
 # PyTorch is in no lock: which build of it suits depends on the machine. TORCH names one.
-TORCH = torch>=2.5
+TORCH = torch>=2.6
 
 .venv-torch/.ready: requirements.lock.txt pyproject.toml
 	@sh tools/make_venv.sh .venv-torch requirements.lock.txt $(PYTHONS)

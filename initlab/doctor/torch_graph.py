@@ -18,6 +18,9 @@ _PLACES |= {
 _PLACES |= {"convolution": (0, 1, 2), "addmm": (1, 2, None)}  # a bias in addmm is part of z
 _GATES = {"tanh": "tanh", "sigmoid": "logistic"}
 _RIGHT_OR_LEFT = ("matmul", "mm", "bmm")
+#: calls that put a matrix of parameters beside the batch, or look up its rows, and multiply nothing
+_NO_PRODUCTS = ("cat", "stack", "getitem", "index", "index_select", "gather", "embedding")
+_NO_PRODUCTS += ("layer_norm", "native_layer_norm", "rms_norm")
 
 
 class Use(NamedTuple):
@@ -54,12 +57,21 @@ class Program:
     gates: dict = dataclasses.field(default_factory=dict)  # node -> number of the gate
 
 
-def read_graph(traced) -> Program:
-    """Find the sites and gates of a ``torch.export.ExportedProgram``."""
+def read_graph(traced, own: dict[str, str]) -> Program:
+    """Find the sites and gates of a ``torch.export.ExportedProgram``.
+
+    ``own`` gives, for each name of a parameter, the first name of the same one: some are tied.
+    """
     signature = traced.graph_signature
     kinds = {spec.arg.name: spec for spec in signature.input_specs}
-    parameters = list(signature.inputs_to_parameters.values())
-    names = {name: spec.target for name, spec in kinds.items() if spec.target is not None}
+    parameters = list(
+        dict.fromkeys(own.get(name, name) for name in signature.inputs_to_parameters.values())
+    )
+    names = {
+        name: own.get(spec.target, spec.target)
+        for name, spec in kinds.items()
+        if spec.target is not None
+    }
     outputs = tuple(str(name) for name in signature.user_outputs)
     program = Program(Reading(), parameters, names, outputs)
     reader = _Reader(program)
@@ -70,6 +82,8 @@ def read_graph(traced) -> Program:
             reader.known[node] = Known(frozenset(leaves), data=user)
         elif node.op == "call_function":
             reader.read(index, node)
+    for added in program.reading.biases.values():
+        added -= reader.multiplied
     return program
 
 
@@ -81,6 +95,8 @@ class _Reader:
         self.known = {}  # node -> Known
         self._origins = Origins()
         self._numbers = {}  # (weight's node, kind of call) -> site
+        #: parameters that anything is multiplied by, be it a state of zeros: no biases
+        self.multiplied = set()
 
     def _of(self, argument) -> Known:
         return self.known.get(argument, Known()) if hasattr(argument, "op") else Known()
@@ -106,13 +122,8 @@ class _Reader:
             added = next(one for one in given if not one.data)
             for number in union.sites:
                 reading.biases.setdefault(number, set()).update(added.leaves)
-        elif (
-            union.data
-            and union.leaves
-            and not hasattr(node.target, "_schema")
-            and name != "getitem"
-        ):
-            reading.hidden.add(name)  # a loop or a branch, with programs of its own
+        elif _unread(node, name, nodes, given):
+            reading.hidden.add(name)
         self.known[node] = union
         self._follow(node, name, nodes, given)
 
@@ -136,6 +147,7 @@ class _Reader:
         if name in _RIGHT_OR_LEFT and known[weight].data:
             data, weight = weight, data
         read, matrix = known[data], known[weight]
+        self.multiplied |= matrix.leaves
         if matrix.data or not (read.data and matrix.leaves):
             return None
         reading = self._program.reading
@@ -149,6 +161,8 @@ class _Reader:
         reading.sites[number] = dataclasses.replace(
             site,
             turns=() if turns == 1 else (turns,),
+            # moments are means over the uses, and what makes a sum of them counts them all
+            size=site.size // max(turns - 1, 1) * turns,
             sources=tuple(sorted({*site.sources, *read.sites})),
         )
         if bias is not None and len(node.args) > bias and node.args[bias] is not None:
@@ -162,7 +176,7 @@ def _site(index: int, node, name: str, data: int, weight: int, matrix: Known) ->
     last = z.dim() - 1
     if name in _RIGHT_OR_LEFT:
         own = last if weight else last - 1
-        units = (*range(len(shape) - 2), own)
+        units = (*range(len(shape) - 2), own) if len(shape) > 1 else ()  # a vector has one unit
     else:
         units = (last - (len(shape) - 2),)  # before a kernel's positions, if it is one
     return Site(
@@ -179,6 +193,22 @@ def _site(index: int, node, name: str, data: int, weight: int, matrix: Known) ->
         dtype=str(z.dtype).removeprefix("torch."),
         sources=(),
     )
+
+
+def _unread(node, name: str, nodes: list, given: list[Known]) -> bool:
+    """Whether a call may multiply by parameters in a way that is not known here."""
+    if not any(one.data for one in given) or not any(one.leaves for one in given):
+        return False
+    if name in _NO_PRODUCTS:
+        return False
+    if not hasattr(node.target, "_schema"):
+        return True  # a loop or a branch, with programs of its own
+    matrices = (
+        its.leaves and not its.data and len(_shape(one) or ()) > 1
+        for one, its in zip(nodes, given, strict=True)
+    )
+    pointwise = any(tag.name == "pointwise" for tag in node.target.tags)
+    return any(matrices) and not pointwise
 
 
 def _name(node) -> str:

@@ -26,7 +26,7 @@ _gate = jax.jit(measuring.gate, static_argnums=0)
 def examine_torch(module, batch, loss: Callable | None = None) -> Report:
     """Measure, and judge, every layer of a PyTorch module, as :func:`initlab.examine` does.
 
-    Needs PyTorch, 2.5 or newer: ``pip install initlab[torch]``. The module is examined in the
+    Needs PyTorch, 2.6 or newer: ``pip install initlab[torch]``. The module is examined in the
     mode that it is in, training or evaluation, and left as it is.
 
     Args:
@@ -57,8 +57,9 @@ def examine_torch(module, batch, loss: Callable | None = None) -> Report:
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"examine_torch takes a torch.nn.Module, not {type(module).__name__}")
     examination = TorchExamination(module, batch, loss)
+    # copies, so that a report stays what it was when the module is trained on
     return examination.report(
-        {name: examination.parameters[name].detach() for name in examination.paths}
+        {name: examination.parameters[name].detach().clone() for name in examination.paths}
     )
 
 
@@ -69,7 +70,9 @@ class TorchExamination:
         self.parameters = dict(module.named_parameters(remove_duplicate=False))
         self._batch, self._loss = batch, loss
         self._traced = _traced(module, batch)
-        self._program = read_graph(self._traced)
+        first = {}  # of tied parameters the name that comes first
+        own = {name: first.setdefault(id(one), name) for name, one in self.parameters.items()}
+        self._program = read_graph(self._traced, own)
         #: names of the floating-point parameters
         self.paths = [
             name for name in self._program.parameters if self.parameters[name].is_floating_point()
@@ -77,7 +80,12 @@ class TorchExamination:
         if not self.paths:
             raise TypeError("module must have parameters of a floating-point type; it has none")
         reading = self._program.reading
-        self._notes = [f"{name} is not looked into" for name in sorted(reading.hidden)]
+        self._notes = [
+            f"{name} is of {str(one.dtype).removeprefix('torch.')}, and taken as it is"
+            for name, one in self.parameters.items()
+            if not one.is_floating_point()
+        ]
+        self._notes += [f"{name} is not looked into" for name in sorted(reading.hidden)]
         if not reading.sites:
             raise ValueError(
                 "no product or convolution of a parameter with the batch was found in module; of"
@@ -221,6 +229,10 @@ def _traced(module, batch):
 
     aten = torch.ops.aten
     recurrent = [aten.lstm.input, aten.gru.input, aten.rnn_tanh.input, aten.rnn_relu.input]
+    table, known = get_decompositions(recurrent), torch.export.default_decompositions()
+    for packet in (aten.lstm_cell, aten.gru_cell, aten.rnn_tanh_cell, aten.rnn_relu_cell):
+        table[packet.default] = known[packet.default]
+    table |= {aten.einsum.default: known[aten.einsum.default], aten.bilinear.default: _bilinear}
     arguments = batch if isinstance(batch, tuple) else () if isinstance(batch, dict) else (batch,)
     named = batch if isinstance(batch, dict) else None
     shapes = ", ".join(
@@ -231,13 +243,21 @@ def _traced(module, batch):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns of its own parts
             traced = torch.export.export(module, tuple(arguments), named, strict=False)
-            return traced.run_decompositions(get_decompositions(recurrent))
+            return traced.run_decompositions(table)
     except Exception as error:  # whatever the module, or PyTorch's tracing, raises
         told = str(error).strip().splitlines() or [""]
         raise ValueError(
             "examine_torch needs a module that torch.export can trace; on a batch of"
             f" {shapes or 'no tensors'} that ended in {type(error).__name__}: {told[0]}"
         ) from error
+
+
+def _bilinear(one, other, weight, bias=None):
+    """A linear function of the products of all pairs of entries."""
+    import torch
+
+    pairs = (one.unsqueeze(-1) * other.unsqueeze(-2)).flatten(-2)
+    return torch.nn.functional.linear(pairs, weight.flatten(1), bias)
 
 
 def _flat(batch) -> list:
