@@ -69,7 +69,7 @@ def run(program: Program, values, shared: Shared, own: Own):
 
     Args:
       program: what is compiled in.
-      values: scratch ``[L - 1, G, B, n]`` for the preactivations of the hidden layers.
+      values: scratch ``[(L - 1) G, B, n]`` for the preactivations of the hidden layers.
       shared: what points have in common.
       own: what they differ by.
 
@@ -90,7 +90,7 @@ def run(program: Program, values, shared: Shared, own: Own):
         z, _, values = state
         a = lax.switch(shared.activation, functions, z)
         following = affine(dtype, own, index + 1, a, shared.hidden[index], shared.bias[index + 1])
-        return following, a, _put(values, index, z)
+        return following, a, lax.dynamic_update_slice_in_dim(values, z, index * points, 0)
 
     inputs = jnp.broadcast_to(shared.inputs.astype(dtype), (points, *shared.inputs.shape))
     z = affine(dtype, own, 0, inputs, shared.first, shared.bias[0])
@@ -111,7 +111,7 @@ def run(program: Program, values, shared: Shared, own: Own):
         """
         pulled, gram, exponent, out, values = state
         index = depth - 1 - step
-        z = lax.dynamic_index_in_dim(values, index, 0, keepdims=False)
+        z = lax.dynamic_slice_in_dim(values, index * points, points)
         a, slope = lax.switch(shared.activation, with_slopes, z)
         z_sized, z_variance = sizes.with_variance(z.astype(jnp.float32))
         a_sized, a_variance = sizes.with_variance(a.astype(jnp.float32))
@@ -172,7 +172,8 @@ def affine(dtype, own: Own, layer, x, weight, bias):
     In float32 draws and scales stay apart, and all rows are one matrix. A lower precision rounds
     the scaled weights, which then are each point's own.
     """
-    bias = jnp.sum(own.bias[:, layer, :, None] * bias, axis=1)
+    # made here, once, and not for every example anew
+    bias = lax.optimization_barrier(jnp.sum(own.bias[:, layer, :, None] * bias, axis=1))
     scale = own.weight[:, layer, None, None]
     return _products(dtype, x, weight, scale, dtype) + bias.astype(dtype)[:, None]
 

@@ -33,12 +33,12 @@ _CHUNK = 1024
 @functools.lru_cache(maxsize=32)
 def _compiled(program: Program, mesh: Mesh):
     """The kernel, each device with points of its own; shared draws are on all of them."""
-    own, values = Spec(_AXIS), Spec(None, _AXIS)
+    own = Spec(_AXIS)
     spread = jax.shard_map(
         functools.partial(kernel.run, program),
         mesh=mesh,
-        in_specs=(values, Spec(), own),
-        out_specs=(values, own),
+        in_specs=(own, Spec(), own),
+        out_specs=(own, own),
         check_vma=False,
     )
     return jax.jit(spread, donate_argnums=0)
@@ -199,12 +199,12 @@ class Runner:
         return shared, norm
 
     def _take_scratch(self, count: int, setting: Setting):
-        shape = self._room, count, len(self._batch), setting.width
+        shape = self._room * count, len(self._batch), setting.width
         key = shape, jnp.dtype(setting.dtype)
         if self._scratch[0] == key:
             return self._scratch[1]
         self._scratch = (None, None)  # let go of the old before the new is made
-        return jnp.zeros(*key, device=NamedSharding(self._mesh, Spec(None, _AXIS)))
+        return jnp.zeros(*key, device=NamedSharding(self._mesh, Spec(_AXIS)))
 
 
 def _power_of_four(least: int) -> int:
