@@ -128,6 +128,43 @@ def test_a_callback_inside_is_called_and_told_of():
     assert seen == pytest.approx([INPUTS.sum()], rel=1e-4)
 
 
+def test_a_weight_counts_alike_within_a_scan_and_before_it():
+    """Its gradient is a sum over all steps either way, and so is the verdict."""
+    generator = np.random.default_rng(0)
+    shapes = {"read": (20, 16), "carry": (16, 16), "out": (16, 3)}
+    params = {name: generator.standard_normal(shape) / 4 for name, shape in shapes.items()}
+    sequence = generator.standard_normal((30, 8, 20)).astype(np.float32)
+
+    def within(params, x):
+        def step(h, x):
+            return jnp.tanh(x @ params["read"] + h @ params["carry"]), None
+
+        return jax.lax.scan(step, jnp.zeros((8, 16)), x)[0] @ params["out"]
+
+    def before(params, x):
+        def step(h, z):
+            return jnp.tanh(z + h @ params["carry"]), None
+
+        return jax.lax.scan(step, jnp.zeros((8, 16)), x @ params["read"])[0] @ params["out"]
+
+    one, other = (by_name(examine(network, params, sequence)) for network in (within, before))
+    for name in shapes:
+        assert one[name].gradient == pytest.approx(other[name].gradient, rel=1e-5)
+        assert one[name].second_moment == pytest.approx(other[name].second_moment, rel=1e-5)
+
+
+def test_gradients_are_judged_though_the_last_layer_but_one_has_none():
+    network, params = dense(depth=20, gain=0.5)
+    idle = {"kernel": jnp.eye(20), "bias": jnp.zeros(20)}
+
+    def with_idle(params, x):
+        aside = x @ params[-2]["kernel"]
+        return network([*params[:-2], params[-1]], x) + 0 * aside.sum()
+
+    report = examine(with_idle, [*params[:-1], idle, params[-1]], INPUTS)
+    assert [one.mode for one in report.failures] == ["vanishing gradients"]
+
+
 # --- verdicts ------------------------------------------------------------------------------------
 
 

@@ -251,6 +251,8 @@ def _layer(site: Site, number: int, turn, place: int, biases, paths, measured, f
     finite = bool(np.all(measured["finite"]))
     gradient = measured["gradient_exponent"]
     known = np.isfinite(gradient).all()
+    # moments are means over the turns that share a weight; a sum counts all of them
+    summed = site.size * (math.prod(site.turns) if turn is None else 1)
     return Layer(
         place=place,
         site=number,
@@ -268,7 +270,7 @@ def _layer(site: Site, number: int, turn, place: int, biases, paths, measured, f
         second_moment=squared("second_moment", "exponent") if finite else math.inf,
         spread=float(np.max(measured["spread"])) if finite else math.nan,
         weight_second_moment=float(np.mean(measured["weight_second_moment"])),
-        gradient=site.size * squared(*measuring.BACKWARD[:2]) if known else math.nan,
+        gradient=summed * squared(*measuring.BACKWARD[:2]) if known else math.nan,
         dead_fraction=float(np.min(measured["dead_fraction"])),
         distinct_neurons=float(np.max(measured["distinct_neurons"])),
         saturated_fraction=float(max(map(np.max, flat))) if flat else math.nan,

@@ -99,9 +99,18 @@ class Report:
         return not self.failures
 
     def gradient_ratio(self, layer: Layer) -> float:
-        """A layer's gradient over that of the last but one: their sums of squares."""
-        last = self.layers[max(len(self.layers) - 2, 0)].gradient
+        """A layer's gradient over that of the last but one: their sums of squares.
+
+        Where that is zero, as where only a sequence's last step is read, over the one before.
+        """
+        last = self.last_gradient
         return layer.gradient / last if last > 0 else math.nan
+
+    @functools.cached_property
+    def last_gradient(self) -> float:
+        """What gradients are compared with: of the last layer before the readout that has one."""
+        gradients = [layer.gradient for layer in self.layers[:-1] or self.layers]
+        return next((gradient for gradient in reversed(gradients) if gradient > 0), math.nan)
 
     @property
     def summary(self) -> str:

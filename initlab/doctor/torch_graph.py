@@ -161,8 +161,6 @@ class _Reader:
         reading.sites[number] = dataclasses.replace(
             site,
             turns=() if turns == 1 else (turns,),
-            # moments are means over the uses, and what makes a sum of them counts them all
-            size=site.size // max(turns - 1, 1) * turns,
             sources=tuple(sorted({*site.sources, *read.sites})),
         )
         if bias is not None and len(node.args) > bias and node.args[bias] is not None:

@@ -118,7 +118,7 @@ def _gradients(layers, report):
     """Vanishing and exploding: of everything up to a layer, beside the last but one."""
     if len(layers) < 3 or len(layers) < len(report.layers):
         return
-    last = layers[-2].gradient
+    last = report.last_gradient
     if not last > 0:
         return
     judged = [layer for layer in layers[:-2] if not _waits(layer, layers)]
