@@ -79,9 +79,9 @@ def _alike(setting: Setting):
 
 
 @functools.lru_cache(maxsize=1024)
-def _unit_scales(entry, setting: Setting, fan_in: int, fan_out: int) -> Scales:
-    """Scales at gain 1 and bias 1; ``entry`` tells apart what bears one name in turn."""
-    return scales_for(setting, fan_in, fan_out)
+def _unit_scales(entry, depth: int, width: int, fan_in: int, fan_out: int) -> Scales:
+    """Scales at gain 1; ``entry`` tells apart what bears one name in turn."""
+    return scales_for(Setting(depth, width, initializer=entry.name), fan_in, fan_out)
 
 
 class Runner:
@@ -169,11 +169,10 @@ class Runner:
         bias = np.empty((len(piece), layers, 2), np.float32)
         for place, setting in enumerate(piece):
             entry = INITIALIZERS[setting.initializer]
-            unit = Setting(setting.depth, setting.width, initializer=entry.name, bias_std=1.0)
-            scales = _unit_scales(entry, unit, *fans)
+            scales = _unit_scales(entry, setting.depth, setting.width, *fans)
             weight[place] = setting.gain * scales.weight[:layers].astype(np.float64)
             bias[place] = scales.bias[:layers]
-            bias[place, :, 0] *= setting.bias_std
+            bias[place, : setting.depth + 1, 0] = setting.bias_std
         return Own(weight, bias)
 
     def _share(self, setting: Setting, flat_range, chosen: int) -> tuple[Shared, np.ndarray]:
