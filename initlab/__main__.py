@@ -1,13 +1,15 @@
-"""``python -m initlab examine package.module:make_model``: a report, and exit status 1 if ill."""
+"""The command line: ``python -m initlab examine package.module:make_model``, or ``sweep``."""
 
 import argparse
 import importlib
 import os
 import sys
 
+from initlab.sweeps import command
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line; returns 0 if the network starts well, 1 if not, 2 if it is not found."""
+    """Run a command line; returns 0, 1 if a network is ill that was examined, 2 for an error."""
     parser = argparse.ArgumentParser(prog="python -m initlab")
     commands = parser.add_subparsers(dest="command", required=True)
     examine = commands.add_parser("examine", help="judge every layer of a network as it starts")
@@ -18,7 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
         " as initlab.examine takes them",
     )
     examine.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    command.add_command(commands)
     chosen = parser.parse_args(arguments)
+    return command.run(chosen) if chosen.command == "sweep" else _examine(chosen)
+
+
+def _examine(chosen: argparse.Namespace) -> int:
     try:
         make_model = _named(chosen.model)
     except (ImportError, AttributeError, ValueError) as error:

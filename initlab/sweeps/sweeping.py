@@ -29,7 +29,7 @@ def sweep(
     Args:
       batch: examples and labels; by default 64 of the handwritten digits.
       measures: names of the measures by layer that are wanted. By default all that ``Signals`` has
-        but ``distinct_neurons`` and ``effective_neurons``, which would take half as long again.
+        but ``distinct_neurons`` and ``effective_neurons``, which would double the time.
       store: a folder, in which results are kept as they come, as Zarr has it. A sweep that was
         broken off goes on from there, and one with more values of an axis computes what is missing.
         Needed where several processes work together.
