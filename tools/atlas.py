@@ -12,7 +12,8 @@ GRID = {"depth": 30, "width": 64, "initializer": "all", "activation": "all", "se
 
 def measure():
     """The sweep of all pairs, with what the diagnosis says of every start."""
-    atlas = initlab.sweep(measures="gradient_second_moment", **GRID)
+    batch = initlab.data.digits(256)
+    atlas = initlab.sweep(batch, measures="gradient_second_moment", **GRID)
     healthy = np.zeros(atlas.gradient_ratio.shape, bool)
     for place in np.ndindex(healthy.shape):
         chosen = {
@@ -20,7 +21,7 @@ def measure():
             for axis, index in zip(atlas.gradient_ratio.dims, place, strict=True)
         }
         setting = initlab.Setting(depth=GRID["depth"], width=GRID["width"], **chosen)
-        healthy[place] = initlab.diagnose(initlab.probe(setting)).healthy
+        healthy[place] = initlab.diagnose(initlab.probe(setting, batch)).healthy
     return atlas.assign(healthy=(atlas.gradient_ratio.dims, healthy))
 
 
