@@ -1,6 +1,5 @@
 """Sweeps that are kept on a disk: broken off, resumed, extended, and refused."""
 
-import os
 import random
 import shutil
 import signal
@@ -114,13 +113,13 @@ import sys
 import initlab
 found = initlab.sweep(
     initlab.data.digits(24), store=sys.argv[1], width=16, depth=range(1, 9),
-    activation=["tanh", "relu"], gain=[0.5, 1.0, 1.5], seed=range(8), chunk=6, progress=False,
-    measures=["activation_variance", "gradient_second_moment"],
+    activation=["tanh", "relu"], gain=[0.5, 1.0, 1.5], seed=range(int(sys.argv[2])), chunk=6,
+    progress=False, measures=["activation_variance", "gradient_second_moment"],
 )
 """
 
 
-def whole(store):
+def whole(store, seeds: int):
     """The sweep above, in this process."""
     return sweep(
         BATCH,
@@ -129,45 +128,46 @@ def whole(store):
         depth=range(1, 9),
         activation=["tanh", "relu"],
         gain=[0.5, 1.0, 1.5],
-        seed=range(8),
+        seed=range(seeds),
         chunk=6,
         measures=["activation_variance", "gradient_second_moment"],
     )
 
 
-def kill_and_resume(tmp_path, kills: int):
-    """Kill a sweep at random moments until the store is whole; each time, something is kept."""
+def kill_and_resume(tmp_path, kills: int, seeds: int):
+    """Kill a sweep so often, at random moments, and let it end; nothing is computed twice."""
     chance, store = random.Random(kills), tmp_path / "map.zarr"
-    for _ in range(kills):
-        process = subprocess.Popen([sys.executable, "-c", _SWEEP, str(store)])
-        marks = store / "segment-0000" / "done" / "c"
-        before = len(os.listdir(marks)) if marks.exists() else 0
-        while process.poll() is None:
-            now = len(os.listdir(marks)) if marks.exists() else 0
-            if now > before + chance.randrange(3):
-                time.sleep(chance.uniform(0, 0.02))
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                break
+    marks = store / "segment-0000" / "done" / "c"
+
+    def done():
+        return {mark.name: mark.stat().st_mtime_ns for mark in marks.glob("*[0-9]")}
+
+    for kill in range(kills):
+        before = len(done())
+        process = subprocess.Popen([sys.executable, "-c", _SWEEP, str(store), str(seeds)])
+        # the first one while the store comes into being
+        while not (len(done()) > before if kill else store.exists()):
+            assert process.poll() is None, "the sweep ended before it could be killed"
             time.sleep(0.001)
-        else:
-            assert process.returncode == 0
-    done = {mark: (marks / mark).stat().st_mtime_ns for mark in os.listdir(marks)}
-    found = whole(store)
-    for mark, written in done.items():  # nothing is computed twice
-        assert (marks / mark).stat().st_mtime_ns == written
+        time.sleep(chance.uniform(0, 0.03))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the sweep ended before it could be killed"
+    written = done()
+    assert 0 < len(written) < seeds * 8
+    found = whole(store, seeds)
+    assert written.items() <= done().items()
     return found
 
 
 def test_a_sweep_that_is_killed_and_resumed_is_the_one_that_was_not(tmp_path):
-    expected = whole(None)
-    assert kill_and_resume(tmp_path, 2).identical(expected)
+    expected = whole(None, seeds=12)
+    assert kill_and_resume(tmp_path, kills=2, seeds=12).identical(expected)
 
 
 @pytest.mark.slow
 def test_killed_twenty_times(tmp_path):
-    expected = whole(None)
-    assert kill_and_resume(tmp_path, 20).identical(expected)
+    expected = whole(None, seeds=100)
+    assert kill_and_resume(tmp_path, kills=20, seeds=100).identical(expected)
 
 
 @pytest.mark.parametrize(
