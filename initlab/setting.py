@@ -124,7 +124,8 @@ class AnySetting:
             value = field.metadata["check"](
                 field.name, getattr(self, field.name), *field.metadata["allowed"]
             )
-            if field.metadata["allowed"] == (INITIALIZERS,):
+            # by identity: mappings compare all that they hold
+            if any(one is INITIALIZERS for one in field.metadata["allowed"]):
                 _check_start(type(self), field.name, value)
             object.__setattr__(self, field.name, value)  # the only way into a frozen dataclass
 
