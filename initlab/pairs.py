@@ -18,7 +18,7 @@ from initlab.themes import THEMES
 INITIALIZERS_SHOWN = ("lecun_normal", "glorot_normal", "he_normal", "orthogonal", "torch_default")
 ACTIVATIONS_SHOWN = ("linear", "tanh", "relu", "gelu", "selu", "sigmoid")
 
-_FARTHEST = 20  # powers of ten; colors end there, and numbers in cells become a sign
+FARTHEST = 20  # powers of ten; colors end there, and numbers in cells become a sign
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Table:
         told = [
             f"{name} with "
             + ", ".join(
-                f"{activation} {_cell(power)}{' (healthy)' if fine else ''}"
+                f"{activation} {say_power(power)}{' (healthy)' if fine else ''}"
                 for activation, power, fine in zip(self.activations, powers, healthy, strict=True)
             )
             for name, powers, healthy in zip(
@@ -94,7 +94,7 @@ class TableMap(Frame):
         self._image = axes.imshow(
             np.zeros((rows, columns)),
             cmap="PuOr_r",
-            norm=SymLogNorm(1.0, vmin=-2 * _FARTHEST, vmax=2 * _FARTHEST),
+            norm=SymLogNorm(1.0, vmin=-2 * FARTHEST, vmax=2 * FARTHEST),
             aspect="auto",
         )
         self._texts = {
@@ -111,14 +111,14 @@ class TableMap(Frame):
 
     def update(self, table: Table) -> None:
         """Give the cells the colors and the numbers of a table of the same rows and columns."""
-        shown = np.clip(table.powers, -_FARTHEST, _FARTHEST)
+        shown = np.clip(table.powers, -FARTHEST, FARTHEST)
         self._image.set_data(np.ma.masked_invalid(shown))
         for place, text in self._texts.items():
             fine = table.healthy[place]
-            text.set_text(_cell(table.powers[place]) + (" ✓" if fine else ""))
+            text.set_text(say_power(table.powers[place]) + (" ✓" if fine else ""))
             text.set_weight("bold" if fine else "normal")
             background = self._image.to_rgba(np.nan_to_num(shown[place]))
-            text.set_color(_readable(background, self._theme))
+            text.set_color(readable(background, self._theme))
         self._title.set_text(
             f"depth {table.depth}: power of ten of gradient, first over last layer"
         )
@@ -153,17 +153,17 @@ def plot_table(
     return picture.figure
 
 
-def _readable(background, theme) -> str:
+def readable(background, theme) -> str:
     """Ink on what is light, paper's color on what is dark."""
     red, green, blue, opacity = background
     light = 1 - opacity * (1 - (0.299 * red + 0.587 * green + 0.114 * blue))
     return theme.ink if light > 0.5 else theme.paper
 
 
-def _cell(power: float) -> str:
+def say_power(power: float) -> str:
     """A power of ten with its sign, in a word where there is none."""
     if np.isnan(power):
         return "none"
-    if abs(power) > _FARTHEST:
-        return f"{'<' if power < 0 else '>'} {np.sign(power) * _FARTHEST:+.0f}"
+    if abs(power) > FARTHEST:
+        return f"{'<' if power < 0 else '>'} {np.sign(power) * FARTHEST:+.0f}"
     return f"{round(power) + 0:+d}" if round(power) else "0"

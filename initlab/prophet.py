@@ -134,7 +134,7 @@ def prophecy(settings, batch: Batch | None = None, **options) -> Prophecy:
     history = train(settings, batch, **options)
     batch = digits(TRAINED_DIGITS) if batch is None else batch
     diagnoses = tuple(diagnose(probe(one, _few(batch, one))) for one in history.settings)
-    return Prophecy(diagnoses, history, _outcomes(history, batch.labels))
+    return Prophecy(diagnoses, history, outcomes_of(history, batch.labels))
 
 
 def _few(batch: Batch, setting: AnySetting) -> Batch:
@@ -148,7 +148,8 @@ def _accuracy(history: History) -> np.ndarray:
     return history.accuracy[:, -1] if np.isnan(held_out).all() else held_out
 
 
-def _outcomes(history: History, labels) -> tuple[str, ...]:
+def outcomes_of(history: History, labels) -> tuple[str, ...]:
+    """What became of each start: learned, stalled or diverged; :func:`prophecy` defines it."""
     share = np.bincount(labels) / len(labels)
     share = share[share > 0]
     entropy = -np.sum(share * np.log(share))

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 
 from initlab.data import Batch, digits
-from initlab.prophet import _outcomes
+from initlab.prophet import outcomes_of
 from initlab.setting import Setting, whole_number
 from initlab.sweeps.grid import grid_of
 from initlab.training import TRAINED_DIGITS, begin, train
@@ -105,7 +105,7 @@ def train_sweep(
             raise KeyboardInterrupt
         for name in ("loss", "accuracy", "held_out_accuracy"):
             columns[name][places] = getattr(history, name)[:, -1]
-        outcomes = _outcomes(history, learned_from.labels)
+        outcomes = outcomes_of(history, learned_from.labels)
         columns["learned"][places] = [outcome == "learned" for outcome in outcomes]
         columns["diverged_at"][places] = [
             -1 if step is None else step for step in history.diverged_at

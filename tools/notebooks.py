@@ -17,7 +17,7 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 TIME_LIMIT = 120  # seconds a cell; a hanging client must not hang the build
-LARGE_PICTURE = 50_000  # bytes
+LARGE_PICTURE = 30_000  # bytes
 COLORS = 255  # of a large picture, when it is stored
 
 

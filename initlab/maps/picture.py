@@ -12,7 +12,7 @@ from initlab.figures import DPI, SpokenFigure
 from initlab.maps.boundary import Line, lines
 from initlab.maps.reading import ABSENT, OVERFLOW, UNDEFINED, Cut, cut, is_numeric
 from initlab.maps.scales import Scale, edges_of, is_geometric, middle, say, say_fixed, scale_of
-from initlab.pairs import _readable
+from initlab.pairs import readable
 from initlab.sweeps.grid import UNITS
 from initlab.themes import THEMES
 
@@ -127,7 +127,7 @@ class _Picture:
                 words.append(self._scale.cell(value))
             if self._table.marked[row, column]:
                 words.append("✓")
-            color = self._theme.ink if fault else _readable(colors.to_rgba(shown), self._theme)
+            color = self._theme.ink if fault else readable(colors.to_rgba(shown), self._theme)
             place = (middle(self._table.across, column), middle(self._table.up, row))
             self._axes.text(
                 *place,

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 
 from initlab.maps.reading import Cut, is_numeric
-from initlab.pairs import _FARTHEST, _cell
+from initlab.pairs import FARTHEST, say_power
 
 _WIDE = 100  # a variable whose largest value is that many times the smallest is colored by powers
 _POWERS = (-20, -10, -3, -1, 0, 1, 3, 10, 20)  # that the bar of a ratio's colors shows
@@ -36,9 +36,9 @@ def scale_of(name: str, table: Cut) -> Scale:
     if name == "gradient_ratio":
         with np.errstate(divide="ignore", invalid="ignore"):
             powers = np.log10(values)
-        norm = SymLogNorm(1.0, vmin=-_FARTHEST, vmax=_FARTHEST)
+        norm = SymLogNorm(1.0, vmin=-FARTHEST, vmax=FARTHEST)
         label = f"power of ten of {label}, first layer over last"
-        return Scale(powers, norm, "PuOr_r", label, "both", _cell, _POWERS)
+        return Scale(powers, norm, "PuOr_r", label, "both", say_power, _POWERS)
     finite = values[np.isfinite(values)]
     positive = finite[finite > 0]
     if len(positive) and (finite >= 0).all() and positive.max() > _WIDE * positive.min():
