@@ -1,6 +1,7 @@
 """A sweep against the probe of each of its points, and against a plain network in float64."""
 
 import itertools
+import os
 
 import jax
 import jax.monitoring
@@ -238,3 +239,12 @@ def test_a_device_that_fails_is_told_with_what_is_lost(monkeypatch):
     monkeypatch.setattr("initlab.sweeps.running.Runner.measure", fail)
     with pytest.raises(RuntimeError, match="after 0 of 2 points; give a store to keep them"):
         sweep(BATCH, gain=[0.5, 1.0], depth=2, width=16)
+
+
+def test_a_result_that_memory_has_no_room_for_is_refused_in_numbers(monkeypatch):
+    """A point of depth 128 has 8 kB of results: ten measures of 128 layers, 4 or 8 bytes each."""
+    pages = {"SC_PHYS_PAGES": 10**6, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+    words = r"of 10,000,000 points is 8\d\.\d GB, and this machine has 4\.1 GB of memory"
+    with pytest.raises(MemoryError, match=words):
+        sweep(depth=128, gain=np.linspace(0.1, 3, 10_000), seed=range(1000))

@@ -1,4 +1,4 @@
-"""What is checked of a store before a sweep begins, so that it does not fail when half is done."""
+"""What is checked before a sweep begins, so that it does not fail when half is done."""
 
 import errno
 import hashlib
@@ -64,8 +64,7 @@ def check_folder(path: Path) -> None:
 
 def check_room(path: Path, grid: Grid, names, count: int) -> None:
     """OSError, in numbers, if so many points do not fit the disk."""
-    row = points.empty(names, 1, grid.deepest)
-    needed = count * sum(array.nbytes for array in row.values())
+    needed = _size(grid, names, count)
     there = path.absolute()
     while not there.exists():
         there = there.parent
@@ -77,6 +76,24 @@ def check_room(path: Path, grid: Grid, names, count: int) -> None:
             " fewer points, or fewer measures, or name a store on another disk",
             str(path),
         )
+
+
+def check_memory(grid: Grid, names) -> None:
+    """MemoryError, in numbers, if the result does not fit this machine, where that can be known."""
+    needed = _size(grid, names, len(grid))
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise MemoryError(
+            f"the result of {len(grid):,} points is {_bytes(needed)}, and this machine has"
+            f" {_bytes(there)} of memory: sweep fewer points, or fewer measures"
+        )
+
+
+def _size(grid: Grid, names, count: int) -> int:
+    """Bytes that the measures of so many points take."""
+    return count * sum(array.nbytes for array in points.empty(names, 1, grid.deepest).values())
 
 
 def _bytes(count: int) -> str:

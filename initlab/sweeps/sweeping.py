@@ -8,6 +8,7 @@ from initlab.data import Batch, digits
 from initlab.setting import one_of, whole_number
 from initlab.signals import LAYER_FIELDS
 from initlab.sweeps import hosts, points
+from initlab.sweeps.checks import check_memory
 from initlab.sweeps.grid import Grid, grid_of
 from initlab.sweeps.running import Runner, order
 from initlab.sweeps.store import Memory, Store
@@ -50,6 +51,7 @@ def sweep(
     Raises:
       TypeError: an axis or a batch that is none.
       ValueError: an empty axis, a value that is out of range or unknown, a store of another sweep.
+      MemoryError: a result that this machine has no room for.
       OSError: a store that cannot be written, or a result that the disk has no room for.
       RuntimeError: several processes without a store; a device that failed while it computed.
 
@@ -68,6 +70,7 @@ def sweep(
     if progress not in (None, True, False):
         raise TypeError(f"progress must be True, False or None, not {progress!r}")
     grid = grid_of(**axes)
+    check_memory(grid, names)
     runner = Runner(batch, names, grid.deepest, chunk)
     together = runner.chunk(max(grid.axes.get("width", (grid.fixed.get("width"),))))
     if store is None:
