@@ -11,7 +11,7 @@ RUN_TORCH = .venv-torch/bin/python -m
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
 
-.PHONY: help lab test nightly test-colab nightly-colab test-torch colab-python chromium bench notebooks addresses pictures atlas lint format lock clean
+.PHONY: help lab test nightly test-colab nightly-colab test-torch colab-python chromium bench notebooks addresses pictures atlas course lint format lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -48,6 +48,9 @@ pictures: .venv/.ready chromium  ## make the README's pictures from the running 
 
 atlas: .venv/.ready  ## make the README's map of all initializers and activations
 	$(RUN) tools.atlas
+
+course: .venv/.ready  ## make the teaching plan's picture of the course
+	$(RUN) tools.course $(ARGS)
 
 lint: .venv/.ready  ## check style and format, in notebooks too
 	$(RUN) ruff check

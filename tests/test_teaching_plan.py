@@ -167,4 +167,4 @@ def test_the_picture_is_of_the_notebooks_as_they_are():
     words = course.draw().alternative_text
     assert f"![{words}](../docs/pictures/course.png)" in PLAN
     with Image.open(course.PICTURE) as picture:
-        assert picture.info["Description"] == words  # else run `python -m tools.course`
+        assert picture.info["Description"] == words  # else run `make course`

@@ -1,4 +1,4 @@
-"""Make the picture of the course at a glance: `python -m tools.course`.
+"""Make the picture of the course at a glance: `make course`.
 
 What a notebook needs and takes is read from its first cells, so the picture says what they say.
 """
