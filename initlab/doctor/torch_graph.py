@@ -47,7 +47,7 @@ class Program:
     """What was found in a traced program, by its nodes."""
 
     reading: Reading
-    #: names of all parameters; ``leaves`` of a site count in these
+    #: names of the parameters that count; ``leaves`` of a site are places among them
     parameters: list[str]
     #: placeholder -> name of a parameter, buffer or constant
     names: dict[str, str]
@@ -57,16 +57,16 @@ class Program:
     gates: dict = dataclasses.field(default_factory=dict)  # node -> number of the gate
 
 
-def read_graph(traced, own: dict[str, str]) -> Program:
+def read_graph(traced, own: dict[str, str], trained: set[str]) -> Program:
     """Find the sites and gates of a ``torch.export.ExportedProgram``.
 
     ``own`` gives, for each name of a parameter, the first name of the same one: some are tied.
+    ``trained`` are the names of those that count.
     """
     signature = traced.graph_signature
     kinds = {spec.arg.name: spec for spec in signature.input_specs}
-    parameters = list(
-        dict.fromkeys(own.get(name, name) for name in signature.inputs_to_parameters.values())
-    )
+    first_names = (own[name] for name in signature.inputs_to_parameters.values())
+    parameters = [name for name in dict.fromkeys(first_names) if name in trained]
     names = {
         name: own.get(spec.target, spec.target)
         for name, spec in kinds.items()

@@ -72,11 +72,10 @@ class TorchExamination:
         self._traced = _traced(module, batch)
         first = {}  # of tied parameters the name that comes first
         own = {name: first.setdefault(id(one), name) for name, one in self.parameters.items()}
-        self._program = read_graph(self._traced, own)
+        floating = {name for name, one in self.parameters.items() if one.is_floating_point()}
+        self._program = read_graph(self._traced, own, floating)
         #: names of the floating-point parameters
-        self.paths = [
-            name for name in self._program.parameters if self.parameters[name].is_floating_point()
-        ]
+        self.paths = self._program.parameters
         if not self.paths:
             raise TypeError("module must have parameters of a floating-point type; it has none")
         reading = self._program.reading
@@ -139,9 +138,7 @@ class TorchExamination:
             found = [_back(units, z, next(gradients)) for z in site]
             back[number] = np.stack(found) if len(found) > 1 else found[0]
         found = {number: _together(uses) for number, uses in enumerate(run.found)}
-        layers = layers_of(
-            self._program.reading, self._program.parameters, (found, run.gates), back
-        )
+        layers = layers_of(self._program.reading, self.paths, (found, run.gates), back)
         return Report(
             layers=tuple(layers),
             loss=float(value.detach()) if self.is_loss else float("nan"),

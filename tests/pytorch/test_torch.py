@@ -385,10 +385,27 @@ def test_what_is_not_looked_into_is_told():
     assert any("cdist" in note for note in examine_torch(both, FEATURES).notes)
 
 
-def test_parameters_of_integers_are_told_of():
-    module = nn.Sequential(nn.Linear(20, 3))
-    module.register_parameter("k", nn.Parameter(torch.arange(3), requires_grad=False))
-    assert examine_torch(module, FEATURES).notes == ("k is of int64, and taken as it is",)
+class Ordered(nn.Module):
+    """Its features come in an order that a parameter of whole numbers tells."""
+
+    def __init__(self):
+        super().__init__()
+        self.order = nn.Parameter(torch.arange(19, -1, -1), requires_grad=False)
+        self.network = models.he(models.mlp(depth=4))
+
+    def forward(self, x):
+        return self.network(x[:, self.order])
+
+
+def test_parameters_of_integers_are_told_of_and_left_alone():
+    module = Ordered()
+    with torch.no_grad():
+        module.network[4].weight.mul_(0.01)
+    report = examine_torch(module, FEATURES)
+    assert report.notes == ("order is of int64, and taken as it is",)
+    assert report.layers[report.failures[0].first_layer].name == "network.4.weight"
+    cure = report.remedy()
+    assert cure.after.healthy and cure.changed == ("network.4.weight",)
 
 
 def test_tied_parameters_are_one_and_a_cure_of_them_survives_loading():
