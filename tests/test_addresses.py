@@ -17,7 +17,8 @@ README = "README.md"
 def copy(tmp_path):
     """A copy of what holds the address."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    shutil.copy(ROOT / README, tmp_path)
+    for document in (README, "CITATION.cff"):
+        shutil.copy(ROOT / document, tmp_path)
     shutil.copytree(
         ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".ipynb_*")
     )

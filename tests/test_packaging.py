@@ -43,6 +43,16 @@ def conda() -> tuple[dict[str, SpecifierSet], list[str]]:
     return {part.name: part.specifier for part in requirements}, left_to_pip
 
 
+def test_the_citation_and_the_changes_are_of_this_version():
+    version = PROJECT["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == version
+    assert citation["license"] == PROJECT["project"]["license"]
+    assert citation["repository-code"] == PROJECT["project"]["urls"]["Repository"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## (\S+),", changes, re.MULTILINE)[1] == version
+
+
 def test_conda_asks_for_the_ranges_that_pyproject_asks_for():
     asked, left_to_pip = conda()
     wanted = {part.name: part.specifier for part in [*RUNTIME, *EXTRAS["lab"]]}

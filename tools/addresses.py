@@ -1,8 +1,8 @@
 """Write the repository's address where readers meet it: `python -m tools.addresses`.
 
 The address stands in `pyproject.toml`, as `[project.urls]` Repository. From there it goes into
-the badges and the set-up cells of all notebooks and into the README. Whoever forks the project
-changes that one line and runs `make addresses`.
+the badges and the set-up cells of all notebooks, into the README, and into CITATION.cff. Whoever
+forks the project changes that one line and runs `make addresses`.
 """
 
 import re
@@ -18,6 +18,7 @@ _BEFORE = (
     "https://mybinder.org/v2/gh/",
     "git+https://github.com/",
     "git clone https://github.com/",
+    "repository-code: https://github.com/",
 )
 _PLACES = re.compile(f"({'|'.join(map(re.escape, _BEFORE))}){_NAME}/{_NAME}")
 
@@ -37,7 +38,8 @@ def repository(root: Path) -> str:
 
 def files(root: Path) -> list[Path]:
     """The files in which the address may stand."""
-    return [root / "README.md", *sorted((root / "notebooks").glob("*.ipynb"))]
+    documents = [root / "README.md", root / "CITATION.cff"]
+    return [*documents, *sorted((root / "notebooks").glob("*.ipynb"))]
 
 
 def addressed(text: str, name: str) -> str:
