@@ -97,12 +97,7 @@ class Signals:
         import xarray  # slow to import, and only this needs it
 
         depth, fine = self.depth, self.first_overflow is None
-        layers = {depth + 1: "layer", depth: "hidden_layer"}
-        variables = {}
-        for name in LAYER_FIELDS:
-            values = getattr(self, name)
-            weight = name in ("weight_gradient_norm", "weight_norm")
-            variables[name] = ("weight_layer" if weight else layers[len(values)], values)
+        variables = {name: (DIMENSIONS[name], getattr(self, name)) for name in LAYER_FIELDS}
         variables |= {name: ("hidden_layer", values) for name, values in self.more.items()}
         variables["activation_histogram"] = (("layer", "bin"), self.activation_histogram)
         return xarray.Dataset(
@@ -164,11 +159,31 @@ LAYER_FIELDS = (
     "effective_neurons",
     "input_similarity",
 )
+#: which layers a field is of: with the input, without it, or matrices of weights, readout last
+DIMENSIONS = dict.fromkeys(LAYER_FIELDS, "hidden_layer") | {
+    "activation_variance": "layer",
+    "activation_second_moment": "layer",
+    "input_similarity": "layer",
+    "weight_gradient_norm": "weight_layer",
+    "weight_norm": "weight_layer",
+}
+#: field -> the exponent that stands beside it in a pass, and by how many times it it is scaled
+EXPONENTS = {
+    "activation_variance": ("activation_exponent", 2),
+    "activation_second_moment": ("activation_exponent", 2),
+    "preactivation_variance": ("preactivation_exponent", 2),
+    "preactivation_second_moment": ("preactivation_exponent", 2),
+    "gradient_second_moment": ("gradient_exponent", 2),
+    "weight_gradient_norm": ("weight_exponent", 1),
+}
+# what is not known where anything overflowed, be it behind
+_BACKWARD = ("gradient_second_moment", "weight_gradient_norm", "dead_fraction", "distinct_neurons")
+_MOMENTS = tuple(name for name in EXPONENTS if name not in _BACKWARD)
 
 
 # what a pass measures of every network; squares have their exponents beside them
 _USUAL = {*LAYER_FIELDS, "activation_histogram", "finite", "loss", "logits_finite"} | {
-    f"{name}_exponent" for name in ("activation", "preactivation", "gradient", "weight")
+    exponent for exponent, _ in EXPONENTS.values()
 }
 
 
@@ -208,67 +223,59 @@ def probe(setting: AnySetting, batch: Batch | None = None, weights=None) -> Sign
 
 
 @np.errstate(over="ignore")  # a gradient may pass even float64: it is inf then
+def finished(out: dict, depth: int, names=LAYER_FIELDS) -> tuple[dict, np.ndarray]:
+    """What is told of networks of one depth, made of what a pass measured.
+
+    From the layer on where a value is not finite, moments are inf and all else is NaN.
+
+    Args:
+      out: what :func:`initlab.network.measure` returned, for one network, or with a leading axis
+        for several.
+      depth: of all of them.
+      names: of the fields by layer that are wanted.
+
+    Returns:
+      ``(fields, first_overflow)``: float64 arrays by name, and where a value first is not finite,
+      -1 for nowhere; all have the leading axis of ``out``, if there is one.
+    """
+    finite = out["finite"][..., : depth + 1]
+    overflow = np.where(finite.all(axis=-1), -1, np.argmin(finite, axis=-1))
+    overflow = np.where((overflow < 0) & ~out["logits_finite"], depth + 1, overflow)
+    fine = overflow < 0
+    ahead = np.where(fine, depth + 2, overflow)[..., None]  # layers before it are as they are
+    fields = {}
+    for name in names:
+        layers = np.arange(1 if DIMENSIONS[name] == "hidden_layer" else 0, depth + 1)
+        values = out[name][..., layers].astype(np.float64)
+        if name in EXPONENTS:
+            exponent, times = EXPONENTS[name]
+            values = np.ldexp(values, times * out[exponent][..., layers])
+        if name != "weight_norm":  # that of what was drawn, whatever becomes of it
+            valid = fine[..., None] if name in _BACKWARD else layers < ahead
+            values = np.where(valid, values, np.inf if name in _MOMENTS else np.nan)
+        fields[name] = values
+    return fields, overflow
+
+
 def signals_of(setting: AnySetting, batch: Batch, out: dict, weights=None) -> Signals:
     """Signals made of what :func:`initlab.network.measure` returned.
 
     ``weights`` are those that were measured, where the setting draws others.
     """
     depth = setting.depth
-    everywhere, hidden = slice(0, depth + 1), slice(1, depth + 1)
-
-    finite = out["finite"][everywhere]
-    first_overflow = int(np.argmin(finite)) if not finite.all() else None
-    if first_overflow is None and not out["logits_finite"]:
-        first_overflow = depth + 1
-    forward_ok = np.arange(depth + 1) < (depth + 2 if first_overflow is None else first_overflow)
-    backward_ok = first_overflow is None
-
-    def squared(name, exponent, where, valid, otherwise):
-        """A measure of squares with its exponent put back, in float64."""
-        values = np.ldexp(out[name][where].astype(np.float64), 2 * out[exponent][where])
-        return np.where(valid, values, otherwise)
-
-    def plain(name, where, valid):
-        return np.where(valid, out[name][where].astype(np.float64), np.nan)
-
+    fields, overflow = finished(out, depth)
+    first_overflow = None if overflow < 0 else int(overflow)
+    known = np.arange(depth + 1) < (depth + 2 if first_overflow is None else first_overflow)
+    histogram = out["activation_histogram"][: depth + 1]
+    more = {name: out[name][1 : depth + 1] for name in sorted(out.keys() - _USUAL)}
     return Signals(
         setting=setting,
         batch=batch,
-        activation_variance=squared(
-            "activation_variance", "activation_exponent", everywhere, forward_ok, np.inf
-        ),
-        activation_second_moment=squared(
-            "activation_second_moment", "activation_exponent", everywhere, forward_ok, np.inf
-        ),
-        preactivation_variance=squared(
-            "preactivation_variance", "preactivation_exponent", hidden, forward_ok[1:], np.inf
-        ),
-        preactivation_second_moment=squared(
-            "preactivation_second_moment", "preactivation_exponent", hidden, forward_ok[1:], np.inf
-        ),
-        gradient_second_moment=squared(
-            "gradient_second_moment", "gradient_exponent", hidden, backward_ok, np.nan
-        ),
-        weight_gradient_norm=np.where(
-            backward_ok,
-            np.ldexp(
-                out["weight_gradient_norm"][everywhere].astype(np.float64),
-                out["weight_exponent"][everywhere],
-            ),
-            np.nan,
-        ),
-        weight_norm=out["weight_norm"][everywhere].astype(np.float64),
-        saturated_fraction=plain("saturated_fraction", hidden, forward_ok[1:]),
-        dead_fraction=plain("dead_fraction", hidden, backward_ok),
-        distinct_neurons=plain("distinct_neurons", hidden, backward_ok),
-        effective_neurons=plain("effective_neurons", hidden, forward_ok[1:]),
-        input_similarity=plain("input_similarity", everywhere, forward_ok),
-        activation_histogram=np.where(
-            forward_ok[:, None], out["activation_histogram"][everywhere], 0
-        ),
+        **fields,
+        activation_histogram=np.where(known[:, None], histogram, 0),
         histogram_edges=HISTOGRAM_EDGES,
-        loss=float(out["loss"]) if backward_ok else float("nan"),
+        loss=float(out["loss"]) if first_overflow is None else float("nan"),
         first_overflow=first_overflow,
-        more={name: plain(name, hidden, forward_ok[1:]) for name in sorted(out.keys() - _USUAL)},
+        more={k: np.where(known[1:], v.astype(np.float64), np.nan) for k, v in more.items()},
         weights=weights,
     )

@@ -16,6 +16,7 @@ from jax import lax
 from initlab import measures
 from initlab.activations import Activation
 from initlab.measures import normalized, power_of_two, product
+from initlab.signals import EXPONENTS
 from initlab.sweeps import sizes
 from initlab.sweeps.sizes import Sized, each
 
@@ -48,17 +49,6 @@ class Own(NamedTuple):
 
     weight: jax.Array  # [G, L] scales: first, hidden, and at index depth the readout
     bias: jax.Array  # [G, L, 2]
-
-
-#: measure -> the exponent that stands beside it, and by how many times it the measure is scaled
-EXPONENTS = {
-    "activation_variance": ("activation_exponent", 2),
-    "activation_second_moment": ("activation_exponent", 2),
-    "preactivation_variance": ("preactivation_exponent", 2),
-    "preactivation_second_moment": ("preactivation_exponent", 2),
-    "gradient_second_moment": ("gradient_exponent", 2),
-    "weight_gradient_norm": ("weight_exponent", 1),
-}
 
 
 def run(program: Program, values, shared: Shared, own: Own):

@@ -1,13 +1,8 @@
-"""What was computed of many points, turned into what is told of them: arrays by name.
-
-The definitions are those of ``initlab.signals``, for many points at once.
-"""
+"""What was computed of many points, turned into what is told of them: arrays by name."""
 
 import numpy as np
 
-from initlab.setting import MAX_DEPTH
-from initlab.signals import LAYER_FIELDS, Signals
-from initlab.sweeps.kernel import EXPONENTS
+from initlab.signals import DIMENSIONS, EXPONENTS, LAYER_FIELDS, Signals, finished
 
 #: measured unless others are asked for: all but the two that sort or multiply units with units
 CHEAP = tuple(
@@ -16,15 +11,6 @@ CHEAP = tuple(
 #: measured of every point, as a number each
 SCALARS = ("loss", "gradient_ratio", "first_overflow")
 
-_WEIGHTS = ("weight_gradient_norm", "weight_norm")
-_EVERYWHERE = ("activation_variance", "activation_second_moment", "input_similarity")
-_BACKWARD = ("gradient_second_moment", "weight_gradient_norm", "dead_fraction", "distinct_neurons")
-_SQUARES = tuple(name for name in EXPONENTS if name.startswith(("activation", "preactivation")))
-
-DIMENSIONS = {
-    name: "weight_layer" if name in _WEIGHTS else "layer" if name in _EVERYWHERE else "hidden_layer"
-    for name in LAYER_FIELDS
-}
 #: in what each measure is kept: squares and norms pass what float32 can hold
 KINDS = {name: np.dtype("float64" if name in EXPONENTS else "float32") for name in LAYER_FIELDS} | {
     "loss": np.dtype("float64"),
@@ -70,38 +56,17 @@ def empty(names: tuple[str, ...], points: int, deepest: int) -> dict[str, np.nda
     }
 
 
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def told(names, out: dict, weight_norm, depth: int) -> dict[str, np.ndarray]:
-    """Measures ``[points, layers]`` of points of one depth, made of what the kernel returned.
-
-    From the layer on where a value is not finite, moments are inf and all else is NaN.
+def told(names, out: dict, depth: int) -> dict[str, np.ndarray]:
+    """Measures ``[points, layers]`` of points of one depth, made of what was computed of them.
 
     Args:
       names: of the measures by layer.
       out: NumPy arrays ``[points, L]`` and ``[points]``.
-      weight_norm: ``[points, L]``.
       depth: of all points.
     """
-    finite = out["finite"][:, : depth + 1]
-    overflow = np.where(finite.all(axis=1), -1, np.argmin(finite, axis=1)).astype(np.int32)
-    overflow = np.where((overflow < 0) & ~out["logits_finite"], depth + 1, overflow)
-    fine = overflow < 0
-    ahead = np.where(fine, MAX_DEPTH + 2, overflow)[:, None]  # layers before it are as they are
-    found = {}
-    for name in {*names, "gradient_second_moment"}:
-        first = 1 if DIMENSIONS[name] == "hidden_layer" else 0
-        layers = np.arange(first, depth + 1)
-        if name == "weight_norm":
-            found[name] = weight_norm[:, layers]
-            continue
-        values = out[name][:, layers].astype(np.float64)
-        if name in EXPONENTS:
-            exponent, times = EXPONENTS[name]
-            values = np.ldexp(values, times * out[exponent][:, layers])
-        valid = fine[:, None] if name in _BACKWARD else layers < ahead
-        found[name] = np.where(valid, values, np.inf if name in _SQUARES else np.nan)
-    found["loss"] = np.where(fine, out["loss"].astype(np.float64), np.nan)
-    found["first_overflow"] = overflow
+    found, overflow = finished(out, depth, {*names, "gradient_second_moment"})
+    found["loss"] = np.where(overflow < 0, out["loss"].astype(np.float64), np.nan)
+    found["first_overflow"] = overflow.astype(np.int32)
     return _with_ratio(names, found)
 
 

@@ -158,7 +158,8 @@ class Runner:
 
         def wait():
             arrays = {name: array[:count] for name, array in jax.device_get(out).items()}
-            return points.told(self._names, arrays, weight_norm, first.depth)
+            arrays["weight_norm"] = weight_norm
+            return points.told(self._names, arrays, first.depth)
 
         return wait
 
