@@ -1,6 +1,5 @@
 """Trainability maps: every point of a grid is trained for as long, and what came of it is kept."""
 
-import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,6 +8,7 @@ import optax
 from initlab.data import Batch, digits
 from initlab.prophet import outcomes_of
 from initlab.setting import Setting, whole_number
+from initlab.sweeps.bars import bar
 from initlab.sweeps.grid import grid_of
 from initlab.training import TRAINED_DIGITS, begin, train
 
@@ -16,7 +16,6 @@ from initlab.training import TRAINED_DIGITS, begin, train
 CHUNK_BYTES = 2**30
 MAX_CHUNK = 256  # starts; one program of so many is as fast as one of more
 
-_PATIENCE = 2.0  # seconds before a bar is shown that nobody asked for
 _COPIES = 6  # of the parameters in a step: old and new, gradient, update, and an optimizer's two
 _KEPT = 3  # arrays of a layer and a batch: preactivations, activations, what comes back
 
@@ -124,14 +123,10 @@ def train_sweep(
 
 def _watched(pieces: Iterator[list[int]], points: int, progress: bool | None):
     """The pieces, and a bar on stderr that shows how many points are trained."""
-    from tqdm import tqdm  # only here
-
-    delay = _PATIENCE if progress is None else 0
-    options = {"unit": " points", "file": sys.stderr, "disable": progress is False}
-    with tqdm(total=points, delay=delay, **options) as bar:
+    with bar(points, progress) as shown:
         for piece in pieces:
             yield piece
-            bar.update(len(set(piece)))
+            shown.update(len(set(piece)))
 
 
 def _pieces(

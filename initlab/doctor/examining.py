@@ -18,6 +18,7 @@ from initlab.doctor.trees import (
     not_finite,
     parameters,
     paths_of,
+    said,
     together,
     values_of,
     with_values,
@@ -90,7 +91,7 @@ class Examination:
         except _OF_TRACING as error:
             raise TypeError(
                 "examine needs a function that JAX can trace, as jax.jit does; here tracing ended"
-                f" in {type(error).__name__}: {str(error).splitlines()[0]}"
+                f" in {said(error)}"
             ) from error
         if self._traced.effects:
             effects = ", ".join(sorted({type(effect).__name__ for effect in self._traced.effects}))
@@ -135,7 +136,7 @@ class Examination:
         try:
             (value, found), back = jax.device_get(self._both(leaves, slots))
         except (ValueError, TypeError, NotImplementedError) as error:
-            notes.append(f"no gradient could be taken: {str(error).splitlines()[0]}")
+            notes.append(f"no gradient could be taken: {said(error)}")
             value, found = jax.device_get(self._forward(leaves, slots))
             back = jax.tree.map(lambda slot: np.full(slot.shape, np.nan), slots)
         return Report(
@@ -168,10 +169,9 @@ def _called(function, params, batch):
         raise
     except Exception as error:  # of whatever library the network is written in
         arrays = [f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(batch)]
-        told = str(error).strip().splitlines() or [""]
         raise ValueError(
             f"function(params, batch) fails on a batch of {', '.join(arrays) or 'no arrays'} with"
-            f" {type(error).__name__}: {told[0]}"
+            f" {said(error)}"
         ) from error
 
 

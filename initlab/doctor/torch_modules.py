@@ -16,7 +16,7 @@ from initlab.doctor import measuring
 from initlab.doctor.examining import direction, layers_of
 from initlab.doctor.report import Report
 from initlab.doctor.torch_graph import Program, read_graph
-from initlab.doctor.trees import not_finite
+from initlab.doctor.trees import not_finite, said
 
 _forward = jax.jit(measuring.forward, static_argnums=0)
 _backward = jax.jit(measuring.backward, static_argnums=0)
@@ -242,10 +242,9 @@ def _traced(module, batch):
             traced = torch.export.export(module, tuple(arguments), named, strict=False)
             return traced.run_decompositions(table)
     except Exception as error:  # whatever the module, or PyTorch's tracing, raises
-        told = str(error).strip().splitlines() or [""]
         raise ValueError(
             "examine_torch needs a module that torch.export can trace; on a batch of"
-            f" {shapes or 'no tensors'} that ended in {type(error).__name__}: {told[0]}"
+            f" {shapes or 'no tensors'} that ended in {said(error)}"
         ) from error
 
 

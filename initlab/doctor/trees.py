@@ -87,6 +87,12 @@ def together(paths: list[str]) -> str:
     return " x ".join(paths)
 
 
+def said(error: Exception) -> str:
+    """An error's kind, and the first line of what it says."""
+    first, *_ = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {first}"
+
+
 def not_finite(what: str, paths, leaves) -> list[str]:
     """A line for each array that holds what is no number."""
     notes = []

@@ -55,9 +55,7 @@ def check_folder(path: Path) -> None:
         raise NotADirectoryError(
             errno.ENOTDIR, "a store is a folder, and this is a file", str(path)
         )
-    there = path
-    while not there.exists():
-        there = there.parent
+    there = _nearest(path)
     if not os.access(there, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "the store cannot be written", str(path))
 
@@ -65,10 +63,7 @@ def check_folder(path: Path) -> None:
 def check_room(path: Path, grid: Grid, names, count: int) -> None:
     """OSError, in numbers, if so many points do not fit the disk."""
     needed = _size(grid, names, count)
-    there = path.absolute()
-    while not there.exists():
-        there = there.parent
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(_nearest(path)).free
     if needed > free:
         raise OSError(
             errno.ENOSPC,
@@ -76,6 +71,12 @@ def check_room(path: Path, grid: Grid, names, count: int) -> None:
             " fewer points, or fewer measures, or name a store on another disk",
             str(path),
         )
+
+
+def _nearest(path: Path) -> Path:
+    """The folder that there is, on the way to a path."""
+    path = path.absolute()
+    return next(there for there in (path, *path.parents) if there.exists())
 
 
 def check_memory(grid: Grid, names) -> None:

@@ -1,20 +1,18 @@
 """``initlab.sweep``: a grid of settings, measured, as an ``xarray.Dataset``."""
 
-import sys
-
 import jax
 
 from initlab.data import Batch, digits
 from initlab.setting import one_of, whole_number
 from initlab.signals import LAYER_FIELDS
 from initlab.sweeps import hosts, points
+from initlab.sweeps.bars import bar
 from initlab.sweeps.checks import check_memory
 from initlab.sweeps.grid import Grid, grid_of
 from initlab.sweeps.running import Runner, order
 from initlab.sweeps.store import Memory, Store
 
 MAX_CHUNK = 2**20
-_PATIENCE = 2.0  # seconds before a bar is shown that nobody asked for
 
 
 def sweep(
@@ -105,21 +103,13 @@ def _opened(path, grid: Grid, names, batch: Batch, chunk: int) -> Store:
 
 
 def _compute(runner: Runner, kept: Memory | Store, grid: Grid, progress: bool | None) -> None:
-    from tqdm import tqdm  # only here
-
     missing = kept.missing()
     hosts.together("what is missing of the sweep is known")  # before anybody writes more
     share = hosts.own(missing)
     waiting = sum(len(stretch.indices) for stretch in share)
     done = 0 if jax.process_count() > 1 else max(len(grid) - waiting, 0)
-    with tqdm(
-        total=done + waiting,
-        initial=done,
-        unit=" points",
-        file=sys.stderr,
-        disable=progress is False or not hosts.first() or not waiting,
-        delay=_PATIENCE if progress is None else 0,
-    ) as bar:
+    shown = progress if hosts.first() and waiting else False
+    with bar(done + waiting, shown, done) as shown_bar:
         for stretch in share:
             settings = [stretch.grid.setting(index) for index in stretch.indices]
             try:
@@ -127,8 +117,8 @@ def _compute(runner: Runner, kept: Memory | Store, grid: Grid, progress: bool | 
             except jax.errors.JaxRuntimeError as error:
                 kept_words = "what was written before is in the store: sweep again to go on"
                 raise RuntimeError(
-                    f"a device failed after {bar.n:,} of {bar.total:,} points;"
+                    f"a device failed after {shown_bar.n:,} of {shown_bar.total:,} points;"
                     f" {kept_words if isinstance(kept, Store) else 'give a store to keep them'}"
                 ) from error
             kept.write(stretch, found)
-            bar.update(len(settings))
+            shown_bar.update(len(settings))
