@@ -11,7 +11,8 @@ RUN_TORCH = .venv-torch/bin/python -m
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
 
-.PHONY: help lab test nightly test-colab nightly-colab test-torch colab-python chromium bench notebooks addresses pictures atlas course lint format lock clean
+.PHONY: help lab test nightly test-colab nightly-colab test-torch colab-python chromium bench notebooks \
+	addresses pictures atlas course slides page app handout docs types release lint format lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -52,6 +53,27 @@ atlas: .venv/.ready  ## make the README's map of all initializers and activation
 course: .venv/.ready  ## make the teaching plan's picture of the course
 	$(RUN) tools.course $(ARGS)
 
+slides: .venv/.ready  ## make a slide show of every notebook, for the browser, in build/slides
+	@$(RUN) tools.slides $(ARGS)
+
+page: .venv/.ready  ## make the explorer as one page that needs no Python, in build/page
+	@$(RUN) tools.page $(ARGS)
+
+app: .venv/.ready  ## serve the explorer to a class, a kernel a reader
+	@$(RUN) tools.app $(ARGS)
+
+handout: .venv/.ready  ## make the one-page handout, a PDF, in build
+	@$(RUN) tools.handout $(ARGS)
+
+docs: .venv/.ready  ## make the documentation's site, in build/docs
+	@$(RUN) tools.site $(ARGS)
+
+types: .venv/.ready  ## check the types
+	$(RUN) basedpyright
+
+release: .venv/.ready  ## build wheel and sdist, in dist, and try both in empty environments
+	@$(RUN) tools.release $(ARGS)
+
 lint: .venv/.ready  ## check style and format, in notebooks too
 	$(RUN) ruff check
 	$(RUN) ruff format --check
@@ -62,7 +84,7 @@ format: .venv/.ready  ## put style and format right where a machine can
 
 lock:  ## pin the newest versions again (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
-	uv --no-config pip compile pyproject.toml --extra lab --extra test --group build \
+	uv --no-config pip compile pyproject.toml --extra lab --extra test --extra publish --group build \
 		--universal --python-version 3.11 $(LOCK_OPTIONS) -o requirements.lock.txt
 	uv --no-config pip compile requirements.colab.in \
 		--universal --python-version 3.13 $(LOCK_OPTIONS) -o requirements.colab.txt

@@ -65,7 +65,7 @@ def test_conda_asks_for_the_ranges_that_pyproject_asks_for():
 @pytest.mark.parametrize(
     ("lock", "requirements"),
     [
-        (LOCK, [*RUNTIME, *EXTRAS["lab"], *EXTRAS["test"], *BUILD]),
+        (LOCK, [*RUNTIME, *EXTRAS["lab"], *EXTRAS["test"], *EXTRAS["publish"], *BUILD]),
         (COLAB, [*RUNTIME, *BUILD]),
     ],
 )
