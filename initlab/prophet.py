@@ -134,7 +134,7 @@ def prophecy(settings, batch: Batch | None = None, **options) -> Prophecy:
     history = train(settings, batch, **options)
     batch = digits(TRAINED_DIGITS) if batch is None else batch
     diagnoses = tuple(diagnose(probe(one, _few(batch, one))) for one in history.settings)
-    return Prophecy(diagnoses, history, outcomes_of(history, batch.labels))
+    return Prophecy(diagnoses, history, _outcomes(history, batch.labels))
 
 
 def _few(batch: Batch, setting: AnySetting) -> Batch:
@@ -148,15 +148,27 @@ def _accuracy(history: History) -> np.ndarray:
     return history.accuracy[:, -1] if np.isnan(held_out).all() else held_out
 
 
-def outcomes_of(history: History, labels) -> tuple[str, ...]:
-    """What became of each start: learned, stalled or diverged; :func:`prophecy` defines it."""
+def learned(loss: np.ndarray, accuracy: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Whether each start has learned, as :func:`prophecy` defines it: ``[S]``, as its arguments.
+
+    Args:
+      loss: in nats, on the examples learned from.
+      accuracy: 0 to 1, on those held out if there are any.
+      labels: of the examples learned from.
+    """
     share = np.bincount(labels) / len(labels)
     share = share[share > 0]
     entropy = -np.sum(share * np.log(share))
-    learned = (_accuracy(history) > share.max() + ACCURACY_MARGIN) & (
-        history.loss[:, -1] < ENTROPY_SHARE * entropy
-    )
+    return (accuracy > share.max() + ACCURACY_MARGIN) & (loss < ENTROPY_SHARE * entropy)
+
+
+def _outcomes(history: History, labels) -> tuple[str, ...]:
+    """What became of each start: learned, stalled or diverged."""
     return tuple(
         "diverged" if diverged_at is not None else "learned" if learns else "stalled"
-        for diverged_at, learns in zip(history.diverged_at, learned, strict=True)
+        for diverged_at, learns in zip(
+            history.diverged_at,
+            learned(history.loss[:, -1], _accuracy(history), labels),
+            strict=True,
+        )
     )

@@ -73,6 +73,19 @@ class Run:
         self.step += count
         return True
 
+    def finish(self) -> dict[str, np.ndarray]:
+        """Take all steps at once, and tell how well the starts then do, with no layer measured.
+
+        Returns float64 arrays ``[S]`` by the names of History; ``diverged_at`` is -1 for never.
+        """
+        out = {}
+        for group in self._groups:
+            group.advance(self.schedule[-1])
+            found = group.outcome()
+            for name in ("loss", "accuracy", "held_out_accuracy", "diverged_at"):
+                out.setdefault(name, np.empty(len(self.settings)))[group.places] = found[name]
+        return out
+
     def end_here(self) -> None:
         """Make the last record now, before the schedule's end."""
         if self.recorded and self.step > self.schedule[self.recorded - 1]:

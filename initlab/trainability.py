@@ -6,11 +6,11 @@ import numpy as np
 import optax
 
 from initlab.data import Batch, digits
-from initlab.prophet import outcomes_of
+from initlab.prophet import learned
 from initlab.setting import Setting, whole_number
 from initlab.sweeps.bars import bar
 from initlab.sweeps.grid import grid_of
-from initlab.training import TRAINED_DIGITS, begin, train
+from initlab.training import TRAINED_DIGITS, begin
 
 #: of memory, that the starts which are trained at once may take together by default
 CHUNK_BYTES = 2**30
@@ -83,7 +83,6 @@ def train_sweep(
         "optimizer": optimizer,
         "steps": steps,
         "batch_size": batch_size,
-        "record_every": steps,
     }
     one_of_each_dtype = list({setting.dtype: setting for setting in settings}.values())
     begin(one_of_each_dtype, batch, **options)  # computes nothing, and checks all that is given
@@ -99,16 +98,15 @@ def train_sweep(
     examples = len(learned_from) if batch_size is None else batch_size
     pieces = _pieces(settings, chunk, learned_from, examples)
     for places in _watched(pieces, len(settings), progress):
-        history = train([settings[place] for place in places], batch, **options)
-        if not history.complete:
-            raise KeyboardInterrupt
-        for name in ("loss", "accuracy", "held_out_accuracy"):
-            columns[name][places] = getattr(history, name)[:, -1]
-        outcomes = outcomes_of(history, learned_from.labels)
-        columns["learned"][places] = [outcome == "learned" for outcome in outcomes]
-        columns["diverged_at"][places] = [
-            -1 if step is None else step for step in history.diverged_at
-        ]
+        found = begin([settings[place] for place in places], batch, **options).finish()
+        for name, values in found.items():
+            columns[name][places] = values
+        judged = np.where(
+            np.isnan(found["held_out_accuracy"]), found["accuracy"], found["held_out_accuracy"]
+        )
+        columns["learned"][places] = (found["diverged_at"] < 0) & learned(
+            found["loss"], judged, learned_from.labels
+        )
     return grid.dataset(
         {
             name: (

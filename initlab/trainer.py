@@ -229,10 +229,14 @@ class Group:
             for index in range(len(self.places))
         ]
 
-    def record(self, keep_first_layer: bool) -> dict:
-        """What is measured now: float64 arrays ``[S, …]`` by the names of History."""
+    def outcome(self) -> dict:
+        """How well the starts do now: ``[S, …]`` by BY_RECORD, and ``diverged_at``, or -1."""
         seen = _observe(self._model, self._knobs, self.state, *self._batch, *self._held_out)
-        out = jax.device_get(seen)
+        return jax.device_get(seen)
+
+    def record(self, keep_first_layer: bool) -> dict:
+        """What is measured now, layers too: float64 arrays ``[S, …]`` by the names of History."""
+        out = self.outcome()
         for index, step in enumerate(out["diverged_at"]):
             if step >= 0 and self.diverged[index] is None:
                 self.diverged[index] = int(step), self._first_not_finite(index)

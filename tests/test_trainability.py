@@ -5,7 +5,8 @@ import optax
 import pytest
 
 from initlab import Setting, data, prophecy, train, train_sweep, trainability, weights
-from initlab.trainer import _advance
+from initlab.run import Run
+from initlab.trainer import Group, _advance
 
 BATCH = data.digits(64)
 HELD_OUT = data.digits(128)
@@ -155,15 +156,15 @@ def test_the_bound_on_memory_is_about_what_a_step_takes():
     ],
 )
 def test_wrong_arguments_are_told_before_anything_is_trained(options, error, words, monkeypatch):
-    monkeypatch.setattr(trainability, "train", None)
+    monkeypatch.setattr(Run, "finish", None)
     with pytest.raises(error, match=words):
         train_sweep(**{"depth": 1, **SMALL} | options)
 
 
 def test_an_interrupt_is_not_taken_for_the_end(monkeypatch):
-    class Stopped:
-        complete = False
+    def interrupted(group, count):
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainability, "train", lambda *_, **__: Stopped)
+    monkeypatch.setattr(Group, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_sweep(depth=1, **SMALL)
