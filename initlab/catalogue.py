@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterator, Mapping
 
+from initlab.checking import short
+
 
 def nearest(name: str, known) -> str:
     """``": did you mean 'x'?"`` for the known name closest to ``name``; empty if none is close."""
@@ -40,13 +42,13 @@ class Catalogue(Mapping):
         """The entry's own name. TypeError if not a string, ValueError if unknown."""
         if not isinstance(name, str):
             raise TypeError(
-                f"{self.kind} must be a name such as {next(iter(self))!r}, not {name!r}"
+                f"{self.kind} must be a name such as {next(iter(self))!r}, not {short(name)}"
             )
-        name = self._synonyms.get(name, name)
+        name = self._synonyms.get(name, str(name))  # a plain one, whatever NumPy made of it
         if name not in self._entries:
             known = [*self._entries, *self._synonyms]
             raise ValueError(
-                f"unknown {self.kind} {name!r}{nearest(name, known) or '.'}"
+                f"unknown {self.kind} {short(name)}{nearest(name, known) or '.'}"
                 f" Known are: {', '.join(self._entries)}"
             )
         return name

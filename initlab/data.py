@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from initlab.checking import real_array
 from initlab.setting import bounded_number, whole_number
 
 DIGITS = 1797  # how many handwritten digits scikit-learn ships
 _LARGEST = 100_000
+_MOST = 100_000_000  # numbers in a batch that is made here: 800 MB while it is drawn
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,9 +34,7 @@ class Batch:
     classes: int | None = None
 
     def __post_init__(self):
-        inputs, labels = np.asarray(self.inputs), np.asarray(self.labels)
-        if inputs.dtype.kind not in "fiub":
-            raise TypeError(f"inputs must be real numbers, not an array of {inputs.dtype}")
+        inputs, labels = real_array("inputs", self.inputs), real_array("labels", self.labels)
         if inputs.ndim != 2:
             raise ValueError(
                 f"inputs must be [examples, features], not an array of shape {inputs.shape};"
@@ -107,23 +107,36 @@ def _read_digits() -> tuple[np.ndarray, np.ndarray]:
     return table[:, :-1], table[:, -1].astype(int)
 
 
-@functools.cache
 def gaussian(size: int = 256, features: int = 64, classes: int = 10, seed: int = 0) -> Batch:
     """Independent standard normal features with labels that mean nothing: what theory assumes."""
     size = whole_number("size", size, 1, _LARGEST)
     features = whole_number("features", features, 1, _LARGEST)
     classes = whole_number("classes", classes, 1, _LARGEST)
+    if size * features > _MOST:
+        raise ValueError(
+            f"size times features must be at most {_MOST:,}, not {size:,} x {features:,}; the"
+            f" nearest is {_MOST // features:,} examples"
+        )
+    return _gaussian(size, features, classes, whole_number("seed", seed, 0, 2**32 - 1))
+
+
+@functools.cache
+def _gaussian(size: int, features: int, classes: int, seed: int) -> Batch:
     generator = np.random.default_rng(seed)
     inputs = generator.standard_normal((size, features))
     return Batch(inputs, generator.integers(classes, size=size), classes=classes)
 
 
-@functools.cache
 def spirals(size: int = 256, classes: int = 3, noise: float = 0.1, seed: int = 0) -> Batch:
     """Points of the plane on interleaved spirals, one for each class; standardized."""
     size = whole_number("size", size, 2, _LARGEST)
     classes = whole_number("classes", classes, 1, _LARGEST)
     noise = bounded_number("noise", noise, 10.0)
+    return _spirals(size, classes, noise, whole_number("seed", seed, 0, 2**32 - 1))
+
+
+@functools.cache
+def _spirals(size: int, classes: int, noise: float, seed: int) -> Batch:
     generator = np.random.default_rng(seed)
     labels = np.arange(size) % classes
     radius = generator.uniform(0.1, 1.0, size)
@@ -132,7 +145,6 @@ def spirals(size: int = 256, classes: int = 3, noise: float = 0.1, seed: int = 0
     return Batch((points - points.mean(0)) / points.std(0), labels, classes=classes)
 
 
-@functools.cache
 def recall(size: int = 64, shown: int = 1, seed: int = 0) -> Batch:
     """A memory task: of several symbols, shown one after the other, the label is the first.
 
@@ -152,6 +164,11 @@ def recall(size: int = 64, shown: int = 1, seed: int = 0) -> Batch:
     """
     size = whole_number("size", size, 1, _LARGEST)
     shown = whole_number("shown", shown, 1, 512)
+    return _recall(size, shown, whole_number("seed", seed, 0, 2**32 - 1))
+
+
+@functools.cache
+def _recall(size: int, shown: int, seed: int) -> Batch:
     symbols = np.random.default_rng(seed).integers(8, size=(size, shown))
     inputs = np.sqrt(8) * np.eye(8)[symbols]
     return Batch(inputs.reshape(size, -1), symbols[:, 0], classes=8)

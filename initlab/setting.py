@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from initlab.activations import ACTIVATIONS
 from initlab.catalogue import Catalogue, nearest
+from initlab.checking import short
 from initlab.initializers import INITIALIZERS, can_start
 
 MAX_DEPTH = 128
@@ -19,12 +20,12 @@ def whole_number(name: str, value, lowest: int, highest: int) -> int:
     """``value`` as an int. TypeError if no number, ValueError if not whole or out of range."""
     allowed = f"{name} must be a whole number from {lowest} to {highest}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{allowed}, not {value!r}")
+        raise TypeError(f"{allowed}, not {short(value)}")
     if value != value:  # NaN
-        raise ValueError(f"{allowed}, not {value!r}")
+        raise ValueError(f"{allowed}, not {short(value)}")
     nearest_choice = int(min(max(round(min(max(value, lowest), highest)), lowest), highest))
     if value != nearest_choice:
-        raise ValueError(f"{allowed}, not {value!r}; the nearest is {nearest_choice}")
+        raise ValueError(f"{allowed}, not {short(value)}; the nearest is {nearest_choice}")
     return nearest_choice
 
 
@@ -32,36 +33,39 @@ def bounded_number(name: str, value, highest: float) -> float:
     """``value`` as a float. TypeError if it is no number, ValueError if outside [0, highest]."""
     allowed = f"{name} must be a finite number from 0 to {highest:g}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{allowed}, not {value!r}")
+        raise TypeError(f"{allowed}, not {short(value)}")
     if value != value:  # NaN
-        raise ValueError(f"{allowed}, not {value!r}")
+        raise ValueError(f"{allowed}, not {short(value)}")
     if not 0 <= value <= highest:
         raise ValueError(
-            f"{allowed}, not {value!r}; the nearest is {min(max(value, 0), highest):g}"
+            f"{allowed}, not {short(value)}; the nearest is {min(max(value, 0), highest):g}"
         )
-    return float(value)
+    return float(value) + 0.0  # no minus zero
 
 
 def one_of(name: str, value, options) -> str:
     """``value``, if it is one of the names. TypeError if no name, ValueError if unknown."""
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a name such as {options[0]!r}, not {value!r}")
+        raise TypeError(f"{name} must be a name such as {options[0]!r}, not {short(value)}")
     if value not in options:
         raise ValueError(
-            f"unknown {name} {value!r}{nearest(value, options) or '.'}"
+            f"unknown {name} {short(value)}{nearest(value, options) or '.'}"
             f" Known are: {', '.join(options)}"
         )
-    return value
+    return str(value)  # a plain one, whatever NumPy made of it
 
 
 def one_of_numbers(name: str, value, options: tuple[int, ...]) -> int:
     """``value`` as an int. TypeError if no number, ValueError if none of the whole numbers."""
     allowed = f"{name} must be one of {', '.join(map(str, options))}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{allowed}, not {value!r}")
+        raise TypeError(f"{allowed}, not {short(value)}")
+    if value != value:  # NaN
+        raise ValueError(f"{allowed}, not {short(value)}")
     if value not in options:
-        hint = min(options, key=lambda option: abs(option - value))
-        raise ValueError(f"{allowed}, not {value!r}; the nearest is {hint}")
+        inside = min(max(value, options[0]), options[-1])
+        hint = min(options, key=lambda option: abs(option - inside))
+        raise ValueError(f"{allowed}, not {short(value)}; the nearest is {hint}")
     return int(value)
 
 
@@ -141,7 +145,7 @@ class AnySetting:
             name = sorted(unknown)[0]
             fields = [field.name for field in dataclasses.fields(self)]
             raise TypeError(
-                f"{type(self).__name__} has no field {name!r}{nearest(name, fields) or '.'}"
+                f"{type(self).__name__} has no field {short(name)}{nearest(name, fields) or '.'}"
                 f" Its fields are: {', '.join(fields)}"
             )
         return dataclasses.replace(self, **changes)
