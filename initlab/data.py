@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from initlab.checking import real_array
 from initlab.setting import bounded_number, whole_number
@@ -15,7 +16,7 @@ _LARGEST = 100_000
 _MOST = 100_000_000  # numbers in a batch that is made here: 800 MB while it is drawn
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Batch:
     """Examples and their classes.
 
@@ -31,10 +32,10 @@ class Batch:
 
     inputs: np.ndarray
     labels: np.ndarray
-    classes: int | None = None
+    classes: int
 
-    def __post_init__(self):
-        inputs, labels = real_array("inputs", self.inputs), real_array("labels", self.labels)
+    def __init__(self, inputs: ArrayLike, labels: ArrayLike, classes: int | None = None):
+        inputs, labels = real_array("inputs", inputs), real_array("labels", labels)
         if inputs.ndim != 2:
             raise ValueError(
                 f"inputs must be [examples, features], not an array of shape {inputs.shape};"
@@ -58,7 +59,7 @@ class Batch:
             raise ValueError(
                 f"labels must be [{len(inputs)}], one for each example, not {labels.shape}"
             )
-        classes = self.classes if self.classes is not None else int(labels.max()) + 1
+        classes = int(labels.max()) + 1 if classes is None else classes
         classes = whole_number("classes", classes, 1, _LARGEST)
         if labels.min() < 0 or labels.max() >= classes:
             wrong = labels[(labels < 0) | (labels >= classes)][0]
@@ -69,7 +70,7 @@ class Batch:
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "classes", classes)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.inputs)
 
 
@@ -102,8 +103,11 @@ def _read_digits() -> tuple[np.ndarray, np.ndarray]:
 
     To import scikit-learn takes a second, which the reader of a first picture would wait.
     """
-    (folder,) = importlib.util.find_spec("sklearn").submodule_search_locations
-    table = np.loadtxt(Path(folder) / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    found = importlib.util.find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise ImportError("the digits are scikit-learn's: pip install scikit-learn")
+    folder = Path(found.origin).parent
+    table = np.loadtxt(folder / "datasets" / "data" / "digits.csv.gz", delimiter=",")
     return table[:, :-1], table[:, -1].astype(int)
 
 

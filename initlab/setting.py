@@ -2,7 +2,8 @@
 
 import dataclasses
 import numbers
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self, TypeGuard
 
 from initlab.activations import ACTIVATIONS
 from initlab.catalogue import Catalogue, nearest
@@ -16,10 +17,15 @@ MAX_SEED = 2**32 - 1
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def whole_number(name: str, value, lowest: int, highest: int) -> int:
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, one of NumPy's, too, and not a truth value."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def whole_number(name: str, value: object, lowest: int, highest: int) -> int:
     """``value`` as an int. TypeError if no number, ValueError if not whole or out of range."""
     allowed = f"{name} must be a whole number from {lowest} to {highest}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if not _is_number(value):
         raise TypeError(f"{allowed}, not {short(value)}")
     if value != value:  # NaN
         raise ValueError(f"{allowed}, not {short(value)}")
@@ -29,10 +35,10 @@ def whole_number(name: str, value, lowest: int, highest: int) -> int:
     return nearest_choice
 
 
-def bounded_number(name: str, value, highest: float) -> float:
+def bounded_number(name: str, value: object, highest: float) -> float:
     """``value`` as a float. TypeError if it is no number, ValueError if outside [0, highest]."""
     allowed = f"{name} must be a finite number from 0 to {highest:g}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if not _is_number(value):
         raise TypeError(f"{allowed}, not {short(value)}")
     if value != value:  # NaN
         raise ValueError(f"{allowed}, not {short(value)}")
@@ -43,7 +49,7 @@ def bounded_number(name: str, value, highest: float) -> float:
     return float(value) + 0.0  # no minus zero
 
 
-def one_of(name: str, value, options) -> str:
+def one_of(name: str, value: object, options: Sequence[str]) -> str:
     """``value``, if it is one of the names. TypeError if no name, ValueError if unknown."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a name such as {options[0]!r}, not {short(value)}")
@@ -55,10 +61,10 @@ def one_of(name: str, value, options) -> str:
     return str(value)  # a plain one, whatever NumPy made of it
 
 
-def one_of_numbers(name: str, value, options: tuple[int, ...]) -> int:
+def one_of_numbers(name: str, value: object, options: tuple[int, ...]) -> int:
     """``value`` as an int. TypeError if no number, ValueError if none of the whole numbers."""
     allowed = f"{name} must be one of {', '.join(map(str, options))}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if not _is_number(value):
         raise TypeError(f"{allowed}, not {short(value)}")
     if value != value:  # NaN
         raise ValueError(f"{allowed}, not {short(value)}")
@@ -69,7 +75,7 @@ def one_of_numbers(name: str, value, options: tuple[int, ...]) -> int:
     return int(value)
 
 
-def entry_of(name: str, value, catalogue: Catalogue) -> str:
+def entry_of(name: str, value: object, catalogue: Catalogue) -> str:
     """The catalogue's own name for ``value``, a name or a synonym; its errors if there is none."""
     return catalogue.canonical(value)
 
@@ -90,7 +96,12 @@ def _check_start(kind: type, field: str, name: str) -> None:
     )
 
 
-def choice(default, check, *allowed, shown: tuple[float, float, float] | None = None):
+def choice(
+    default: float | str,
+    check: Callable[..., float | str],
+    *allowed: object,
+    shown: tuple[float, float, float] | None = None,
+) -> Any:
     """A dataclass field of a setting: its default, and ``check(name, value, *allowed)``.
 
     The check is one of :func:`whole_number`, :func:`bounded_number`, :func:`one_of`,
@@ -102,7 +113,6 @@ def choice(default, check, *allowed, shown: tuple[float, float, float] | None = 
     return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclasses.dataclass(frozen=True)
 class AnySetting:
     """What all settings share: fields that are checked, and ways to vary and to tell them.
 
@@ -111,6 +121,13 @@ class AnySetting:
     has a ``depth``, how many layers are measured, a ``width``, how many units each of them has,
     and an ``activation``.
     """
+
+    # What a subclass has, as fields or otherwise; this class itself is no dataclass.
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+    width: int
+    activation: str
+    seed: int
+    dtype: str
 
     #: how many of the digits it is probed with by default
     examples: ClassVar[int] = 256
@@ -123,7 +140,7 @@ class AnySetting:
     #: the fields that change the shape of what is computed, so that they are compiled in
     compiled: ClassVar[tuple[str, ...]] = ("width",)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = field.metadata["check"](
                 field.name, getattr(self, field.name), *field.metadata["allowed"]
@@ -134,11 +151,20 @@ class AnySetting:
             object.__setattr__(self, field.name, value)  # the only way into a frozen dataclass
 
     @property
+    def depth(self) -> int:
+        """How many layers are measured."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """The setting in a sentence."""
+        raise NotImplementedError
+
+    @property
     def fitted_by(self) -> str | None:
         """The function of ``initlab.adaptive`` that fits this start to data; None if none does."""
         return None
 
-    def replace(self, **changes):
+    def replace(self, **changes: float | str) -> Self:
         """The same setting with some fields changed. TypeError for a field that does not exist."""
         unknown = changes.keys() - {field.name for field in dataclasses.fields(self)}
         if unknown:
@@ -156,7 +182,7 @@ class AnySetting:
         (field,) = [field for field in dataclasses.fields(cls) if field.name == name]
         return field.metadata["allowed"]
 
-    def changes(self) -> dict:
+    def changes(self) -> dict[str, float | str]:
         """The fields that differ from the defaults, in order: what one types to get this setting.
 
         >>> Setting(depth=50, gain=2.0).changes()
@@ -191,7 +217,7 @@ class Setting(AnySetting):
     'glorot_normal'
     """
 
-    depth: int = choice(20, whole_number, 1, MAX_DEPTH)
+    depth: int = choice(20, whole_number, 1, MAX_DEPTH)  # pyright: ignore[reportIncompatibleMethodOverride] - a field is read as a property is
     width: int = choice(128, whole_number, 1, MAX_WIDTH)
     activation: str = choice("tanh", entry_of, ACTIVATIONS)
     initializer: str = choice("glorot_normal", entry_of, INITIALIZERS)

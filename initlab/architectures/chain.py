@@ -95,7 +95,7 @@ class ChainSetting(AnySetting):
     examples: ClassVar[int] = 64
 
     #: chains compute in no other precision
-    dtype: ClassVar[str] = "float32"
+    dtype = "float32"
 
     @property
     def fixed(self) -> tuple[str, ...]:

@@ -141,7 +141,7 @@ class Convolutional(ChainSetting):
     1.0
     """
 
-    depth: int = choice(32, whole_number, 1, MAX_LAYERS)
+    depth: int = choice(32, whole_number, 1, MAX_LAYERS)  # pyright: ignore[reportIncompatibleMethodOverride] - a field is read as a property is
     width: int = choice(16, whole_number, 1, MAX_CHANNELS)
     kernel: int = choice(3, one_of_numbers, KERNELS)
     padding: str = choice("zero", one_of, PADDINGS)
