@@ -10,9 +10,10 @@ import optax
 from jax import lax
 
 from initlab.architectures.chain import Chain, observed_answer
-from initlab.architectures.draws import Weights, key_of
+from initlab.architectures.draws import key_of
 from initlab.architectures.transformer import Transformer
 from initlab.data import Batch, digits
+from initlab.parameters import Weights
 from initlab.setting import whole_number
 
 WIDTHS = (64, 128, 256, 512, 1024)

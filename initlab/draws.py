@@ -7,18 +7,22 @@ initializer of the same family rescales the same numbers.
 """
 
 import collections
+import contextlib
 import functools
 import itertools
 import threading
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import DTypeLike
 
 from initlab.initializers import INITIALIZERS
 from initlab.laws import Fan
 from initlab.matrices import draw_normal, draw_uniform
+from initlab.parameters import Pairs, Parameters
 from initlab.setting import MAX_DEPTH, AnySetting, Setting
 
 
@@ -45,15 +49,19 @@ class Kept:
 
     def __init__(self, limit: int):
         self._limit = limit  # bytes
-        self._values = collections.OrderedDict()  # key -> (value, bytes)
-        self.lock = threading.RLock()  # an explorer warms up in the background
+        self._values: collections.OrderedDict[Hashable, tuple[Any, int]] = (
+            collections.OrderedDict()
+        )  # key -> (value, bytes)
+        self.lock: contextlib.AbstractContextManager[bool] = (
+            threading.RLock()
+        )  # an explorer warms up in the background
 
-    def take(self, key):
+    def take(self, key: Hashable) -> Any:
         """The value, which is kept no longer; None if there is none."""
         with self.lock:
             return self._values.pop(key, (None, 0))[0]
 
-    def keep(self, key, value, size: int) -> None:
+    def keep(self, key: Hashable, value: object, size: int) -> None:
         """Keep a value of so many bytes, and drop the oldest others beyond the limit."""
         with self.lock:
             self._values[key] = value, size
@@ -124,7 +132,8 @@ def draws_for(setting: Setting, fan_in: int, fan_out: int) -> Draws:
         if draws is None:
             first, readout, norm = _draw_ends(draw, keys, fan_in, width, fan_out)
             hidden = zeros((MAX_DEPTH - 1, width, width))
-            draws = Draws(first, hidden, readout, *_draw_biases(keys, width, fan_out), norm)
+            bias, readout_bias = _draw_biases(keys, width, fan_out)
+            draws = Draws(first, hidden, readout, bias, readout_bias, norm)
         if filled < setting.depth - 1:
             span = np.int32(filled), np.int32(setting.depth - 1)
             hidden, norm = _draw_hidden(draw, draws.hidden, draws.norm, keys, *span)
@@ -134,7 +143,7 @@ def draws_for(setting: Setting, fan_in: int, fan_out: int) -> Draws:
         return draws
 
 
-def compile_draws(draw, fan_in: int, width: int, fan_out: int) -> None:
+def compile_draws(draw: Callable[..., jax.Array], fan_in: int, width: int, fan_out: int) -> None:
     """Compile what draws networks of these sizes, and keep nothing that it draws."""
     keys = _keys(np.uint32(0))
     _draw_ends(draw, keys, fan_in, width, fan_out)
@@ -145,23 +154,22 @@ def compile_draws(draw, fan_in: int, width: int, fan_out: int) -> None:
 
 def empty_draws(fan_in: int, width: int, fan_out: int) -> Draws:
     """Draws of the right shapes, all zero."""
-    shapes = Draws(
-        first=(fan_in, width),
-        hidden=(MAX_DEPTH - 1, width, width),
-        readout=(width, fan_out),
-        bias=(MAX_DEPTH, 2, width),
-        readout_bias=(2, fan_out),
-        norm=(MAX_DEPTH + 1,),
+    return Draws(
+        first=zeros((fan_in, width)),
+        hidden=zeros((MAX_DEPTH - 1, width, width)),
+        readout=zeros((width, fan_out)),
+        bias=zeros((MAX_DEPTH, 2, width)),
+        readout_bias=zeros((2, fan_out)),
+        norm=zeros((MAX_DEPTH + 1,)),
     )
-    return Draws(*(zeros(shape) for shape in shapes))
 
 
-def zeros(shape: tuple[int, ...], dtype=np.float32) -> jax.Array:
+def zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> jax.Array:
     """What ``jnp.zeros`` makes, but without a program for each shape, which takes its time."""
     return jax.device_put(np.zeros(shape, dtype), may_alias=False)
 
 
-def as_drawn(weights: list, fan_in: int, fan_out: int) -> tuple[Draws, Scales]:
+def as_drawn(weights: Pairs, fan_in: int, fan_out: int) -> tuple[Draws, Scales]:
     """Given weights, ``[(weight, bias), …]``, as if they had been drawn, and scaled by 1."""
     matrices, biases = zip(*weights, strict=True)
     depth = len(weights) - 1
@@ -207,7 +215,7 @@ def scales_for(setting: Setting, fan_in: int, fan_out: int) -> Scales:
 
 
 @functools.singledispatch
-def drawn(setting: AnySetting, fan_in: int, fan_out: int) -> list:
+def drawn(setting: AnySetting, fan_in: int, fan_out: int) -> Parameters:
     """The parameters that a setting draws, before anything is fitted to data.
 
     In the form that :func:`initlab.weights` returns; each kind of setting registers its own.
@@ -216,7 +224,7 @@ def drawn(setting: AnySetting, fan_in: int, fan_out: int) -> list:
 
 
 @drawn.register
-def _drawn(setting: Setting, fan_in: int, fan_out: int) -> list:
+def _drawn(setting: Setting, fan_in: int, fan_out: int) -> Pairs:
     draws = draws_for(setting, fan_in, fan_out)
     scales = scales_for(setting, fan_in, fan_out)
     hidden = np.asarray(draws.hidden)[: setting.depth - 1]  # in NumPy: no program for each depth
@@ -231,6 +239,10 @@ def _drawn(setting: Setting, fan_in: int, fan_out: int) -> list:
     return rounded(pairs, setting.dtype)
 
 
-def rounded(weights: list, dtype: str) -> list:
+def rounded(weights: Pairs, dtype: str) -> Pairs:
     """Dense ``weights`` as a precision holds them, in float32."""
-    return [tuple(array.astype(dtype).astype(np.float32) for array in pair) for pair in weights]
+
+    def held(array: np.ndarray) -> np.ndarray:
+        return array.astype(dtype).astype(np.float32)
+
+    return [(held(weight), held(bias)) for weight, bias in weights]

@@ -22,8 +22,8 @@ from initlab.adaptive.searched import (
     start_of,
     times,
 )
-from initlab.architectures.draws import Weights
 from initlab.data import Batch
+from initlab.parameters import Weights
 from initlab.setting import AnySetting, one_of, whole_number
 
 HALF = 64  # examples; a minibatch has two halves

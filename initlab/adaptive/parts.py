@@ -16,8 +16,8 @@ from jax import lax
 
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.architectures.chain import Chain, ChainSetting, answer
-from initlab.architectures.draws import Weights
 from initlab.measures import cross_entropy, product
+from initlab.parameters import Weights
 from initlab.setting import AnySetting, Setting
 
 

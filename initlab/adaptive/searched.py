@@ -16,8 +16,8 @@ from jax import lax
 
 from initlab.adaptive.adapted import Adapted
 from initlab.adaptive.parts import parts_of, places, weights_of
-from initlab.architectures.draws import Weights
 from initlab.draws import drawn
+from initlab.parameters import Weights
 from initlab.setting import AnySetting, bounded_number
 
 MOST_STEPS = 1000

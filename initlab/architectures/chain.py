@@ -16,9 +16,10 @@ import numpy as np
 from jax import lax
 
 from initlab.activations import Activation, branches
-from initlab.architectures.draws import Weights, draws_for
+from initlab.architectures.draws import draws_for
 from initlab.draws import drawn
 from initlab.measures import product
+from initlab.parameters import Weights
 from initlab.setting import AnySetting
 
 

@@ -17,11 +17,12 @@ import numpy as np
 from initlab import matrices
 from initlab.activations import ACTIVATIONS
 from initlab.architectures.chain import Chain, ChainSetting, activation_knobs
-from initlab.architectures.draws import Matrix, Weights
+from initlab.architectures.draws import Matrix
 from initlab.architectures.images import image_side
 from initlab.initializers import INITIALIZERS
 from initlab.laws import Fan
 from initlab.measures import product
+from initlab.parameters import Weights
 from initlab.remedy import candidates
 from initlab.setting import (
     MAX_SCALE,

@@ -1,13 +1,18 @@
 """What the networks of this package draw, and keep: as ``initlab.draws`` does for dense ones."""
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from initlab.draws import Kept, jit_draw, zeros
+from initlab.parameters import Weights
+
+if TYPE_CHECKING:  # what imports this module
+    from initlab.architectures.chain import Chain, ChainSetting
 
 _KEPT = Kept(512 * 2**20)
 
@@ -15,23 +20,11 @@ _KEPT = Kept(512 * 2**20)
 class Matrix(NamedTuple):
     """An array that is drawn: ``draw(key, shape)``."""
 
-    draw: Callable
+    draw: Callable[..., jax.Array]
     shape: tuple[int, ...]
 
 
-class Weights(NamedTuple):
-    """A network's arrays, or what they are drawn by, or their scales: dicts by name.
-
-    ``layers`` has the arrays of all layers but the first, stacked; where layers share their
-    weights it has them once, and ``first`` is empty.
-    """
-
-    first: dict[str, Any]
-    layers: dict[str, Any]
-    readout: dict[str, Any]  # weight [features, K], and perhaps bias [K]
-
-
-def scaled(draws: dict, scales: dict) -> dict:
+def scaled(draws: dict[str, Any], scales: dict[str, Any]) -> dict[str, Any]:
     """Draws times their scales, which are one number for each array."""
     return {name: scales[name] * array for name, array in draws.items()}
 
@@ -52,7 +45,7 @@ def _draw_layers(matrix: Matrix, layers, seed, position, start, stop):
     return jax.lax.fori_loop(start, stop, fill, layers)
 
 
-def key_of(seed, place, position):
+def key_of(seed: ArrayLike, place: ArrayLike, position: ArrayLike) -> jax.Array:
     """Of an array: its place in the network, and its position there among others."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), place), position)
 
@@ -64,7 +57,7 @@ def _draw_part(matrices: dict, seed, place: int) -> dict:
     }
 
 
-def draws_for(setting, features: int, classes: int) -> Weights:
+def draws_for(setting: "ChainSetting", features: int, classes: int) -> Weights:
     """The kept draws of a setting, with at least its ``depth - 1`` further layers filled.
 
     A deeper network begins with the layers of the shallower one. They stay valid until the next
@@ -95,15 +88,15 @@ def draws_for(setting, features: int, classes: int) -> Weights:
         return draws
 
 
-def _empty_layers(chain, matrices: Weights) -> dict:
+def _empty_layers(chain: "Chain", matrices: Weights) -> dict:
     return {name: _empty_layer(chain, matrix) for name, matrix in matrices.layers.items()}
 
 
-def _empty_layer(chain, matrix: Matrix):
+def _empty_layer(chain: "Chain", matrix: Matrix) -> jax.Array:
     return zeros(matrix.shape if chain.shared else (chain.max_depth - 1, *matrix.shape))
 
 
-def empty_draws(setting, features: int, classes: int) -> Weights:
+def empty_draws(setting: "ChainSetting", features: int, classes: int) -> Weights:
     """Draws of the right shapes, all zero."""
     chain, matrices = setting.chain(features, classes), setting.matrices(features, classes)
     return Weights(
@@ -113,7 +106,9 @@ def empty_draws(setting, features: int, classes: int) -> Weights:
     )
 
 
-def drawing(setting, features: int, classes: int):
+def drawing(
+    setting: "ChainSetting", features: int, classes: int
+) -> Iterator[tuple[object, Callable[[], object]]]:
     """What is to be compiled to draw a setting's network: pairs of a key and a task."""
     chain, matrices = setting.chain(features, classes), setting.matrices(features, classes)
     zero, seed = np.int32(0), np.uint32(0)

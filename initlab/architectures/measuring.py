@@ -17,10 +17,11 @@ from jax import lax
 
 from initlab import measures, network, preparation
 from initlab.architectures.chain import Chain, ChainSetting
-from initlab.architectures.draws import Weights, drawing, draws_for, empty_draws, scaled
+from initlab.architectures.draws import drawing, draws_for, empty_draws, scaled
 from initlab.data import Batch
 from initlab.draws import Kept, zeros
 from initlab.measures import mean, normalized, product
+from initlab.parameters import Weights
 
 _AT_ONCE = 16  # layers that are measured together
 _SCRATCH = Kept(512 * 2**20)  # buffers for states and gradients, used again by the next call

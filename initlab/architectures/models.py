@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab.architectures.chain import Chain, ChainSetting, answer, observed_answer
-from initlab.architectures.draws import Weights
 from initlab.data import Batch
 from initlab.models import Model, model_of, norm
 from initlab.network import measure
+from initlab.parameters import Weights
 from initlab.signals import signals_of
 
 

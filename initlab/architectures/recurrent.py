@@ -13,10 +13,11 @@ import numpy as np
 from initlab.activations import ACTIVATIONS
 from initlab.architectures.cells import CELLS, FEATURES_A_STEP, name_of
 from initlab.architectures.chain import ChainSetting, activation_knobs
-from initlab.architectures.draws import Matrix, Weights
+from initlab.architectures.draws import Matrix
 from initlab.initializers import INITIALIZERS
 from initlab.laws import Fan
 from initlab.matrices import draw_ones
+from initlab.parameters import Weights
 from initlab.remedy import candidates
 from initlab.setting import (
     MAX_SCALE,

@@ -19,13 +19,14 @@ import numpy as np
 
 from initlab.activations import ACTIVATIONS
 from initlab.architectures.chain import Chain, ChainSetting, activation_knobs
-from initlab.architectures.draws import Matrix, Weights
+from initlab.architectures.draws import Matrix
 from initlab.architectures.normalization import NORMALIZATIONS, normalize
 from initlab.architectures.residual_starts import STARTS
 from initlab.initializers import INITIALIZERS
 from initlab.laws import Fan
 from initlab.matrices import draw_ones
 from initlab.measures import product
+from initlab.parameters import Weights
 from initlab.remedy import candidates
 from initlab.setting import (
     MAX_SCALE,

@@ -21,12 +21,13 @@ from jax import lax
 
 from initlab.activations import ACTIVATIONS
 from initlab.architectures.chain import Chain, ChainSetting, activation_knobs
-from initlab.architectures.draws import Matrix, Weights
+from initlab.architectures.draws import Matrix
 from initlab.architectures.images import image_side
 from initlab.architectures.normalization import NORMALIZATIONS
 from initlab.architectures.transformer_starts import STARTS, Sizes
 from initlab.matrices import draw_normal
 from initlab.measures import mean, product
+from initlab.parameters import Weights
 from initlab.remedy import candidates
 from initlab.setting import (
     MAX_SCALE,
