@@ -3,6 +3,7 @@
 
 const PAGE = 0.8; // of the show's height, by which a slide that is taller scrolls
 const STEP = 5; // pixels: what rounding may leave
+const SIZES = [30, 26, 22]; // pixels of type, on a show of 1280 by 720
 
 function scrollsOn(slide) {
   return slide.scrollTop + slide.clientHeight < slide.scrollHeight - STEP;
@@ -31,14 +32,31 @@ function mark() {
   document.querySelector(".more").classList.toggle("shown", scrollsOn(slide));
 }
 
-/* Sets a slide in smaller type if it is too tall, and lets it scroll if that is not enough. */
+/* Sets a slide in the largest type in which it fits, or else in the smallest, and lets it scroll. */
 function fit() {
   const slide = Reveal.getCurrentSlide();
-  slide.classList.remove("dense");
-  slide.classList.toggle("dense", slide.scrollHeight > slide.clientHeight + STEP);
-  if (slide.scrollHeight > slide.clientHeight + STEP) slide.tabIndex = 0;
+  for (const size of SIZES) {
+    slide.style.fontSize = `${size}px`;
+    if (!scrollsOn(slide) && !cut(slide)) break;
+  }
+  if (scrollsOn(slide)) slide.tabIndex = 0;
   else slide.removeAttribute("tabindex");
   mark();
+}
+
+function cut(slide) {
+  const lines = [...slide.querySelectorAll(".highlight pre")];
+  return lines.some((line) => line.scrollWidth > line.clientWidth);
+}
+
+/* A slide without a heading is told by that of the section which it goes on with. */
+function headSlides() {
+  let section = "";
+  for (const slide of document.querySelectorAll(".slides section > section")) {
+    const headings = slide.querySelectorAll("h1, h2");
+    if (headings.length) section = headings[headings.length - 1].textContent;
+    else slide.insertAdjacentHTML("afterbegin", `<p class="section">${section}</p>`);
+  }
 }
 
 /* The speaker's window has neither fonts nor style sheet of MathJax; MathML it can show itself. */
@@ -52,6 +70,7 @@ function speakFormulas() {
 function start() {
   document.body.classList.remove("typesetting");
   speakFormulas();
+  headSlides();
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   Reveal.initialize({
     width: 1280,
