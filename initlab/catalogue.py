@@ -1,18 +1,31 @@
 """Names to entries, in the order of teaching, with helpful errors for names that are not there."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, TypeVar
 
 from initlab.checking import short
 
 
-def nearest(name: str, known) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """``": did you mean 'x'?"`` for the known name closest to ``name``; empty if none is close."""
     close = difflib.get_close_matches(name.lower(), known, n=1)
     return f": did you mean {close[0]!r}?" if close else ""
 
 
-class Catalogue(Mapping):
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """By which it is found."""
+        ...
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
+class Catalogue(Mapping[str, Entry]):
     """A read-only mapping from name to entry that grows by :meth:`add` alone.
 
     A synonym finds the entry it stands for but is not listed. ``kind`` is the word that errors
@@ -21,10 +34,10 @@ class Catalogue(Mapping):
 
     def __init__(self, kind: str):
         self.kind = kind
-        self._entries = {}
-        self._synonyms = {}
+        self._entries: dict[str, Entry] = {}
+        self._synonyms: dict[str, str] = {}
 
-    def add(self, entry, synonyms: tuple[str, ...] = ()) -> None:
+    def add(self, entry: Entry, synonyms: tuple[str, ...] = ()) -> None:
         """Append an entry, which has a ``name``. Raises ValueError if a name is taken."""
         for name in (entry.name, *synonyms):
             if name in self._entries or name in self._synonyms:
@@ -38,7 +51,7 @@ class Catalogue(Mapping):
         del self._entries[name]
         self._synonyms = {k: v for k, v in self._synonyms.items() if v != name}
 
-    def canonical(self, name: str) -> str:
+    def canonical(self, name: object) -> str:
         """The entry's own name. TypeError if not a string, ValueError if unknown."""
         if not isinstance(name, str):
             raise TypeError(
@@ -58,14 +71,14 @@ class Catalogue(Mapping):
         name = self.canonical(name)
         return [synonym for synonym, meant in self._synonyms.items() if meant == name]
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Entry:
         return self._entries[self.canonical(name)]
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._entries or name in self._synonyms
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._entries)

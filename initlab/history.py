@@ -4,9 +4,11 @@ Shapes: S starts, R records, L depth, B examples, n units (width), F features, K
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
+from initlab.parameters import Parameters
 from initlab.setting import AnySetting
 
 
@@ -47,7 +49,7 @@ class History:
     #: [S, R, F, n] weights that read the input; None unless asked for
     first_layer: np.ndarray | None
     #: each start's own as trained so far, in the form that ``initlab.weights`` returns
-    parameters: list
+    parameters: Sequence[Parameters]
     #: for each start, the steps taken when its loss first was not finite; None if it always was.
     #: It takes no further ones: ``parameters`` are those that made it so.
     diverged_at: tuple[int | None, ...]
@@ -57,7 +59,7 @@ class History:
     #: False if training was stopped before its last step, or still goes on
     complete: bool
 
-    def __len__(self):
+    def __len__(self) -> int:
         """The number of starts."""
         return len(self.settings)
 
@@ -69,7 +71,7 @@ class History:
     @property
     def places(self) -> dict[str, list[int]]:
         """Where the starts of each name stand in the list of settings."""
-        places = {}
+        places: dict[str, list[int]] = {}
         for place, name in enumerate(self.names):
             places.setdefault(name, []).append(place)
         return places
@@ -77,12 +79,12 @@ class History:
     def say_divergence(self, start: int) -> str:
         """Where and when a start diverged, in words; empty if it did not."""
         step, layer = self.diverged_at[start], self.diverged_layer[start]
-        if step is None:
+        if step is None or layer is None:
             return ""
         where = "the readout" if layer > self.settings[start].depth else f"layer {layer}"
         return f"diverged at step {step}, first at {where}"
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rows = [f"after {self.steps[-1]} steps{'' if self.complete else ' (not complete)'}:"]
         rows += ["      loss  accuracy  held out  distinct neurons by layer"]
         for start, setting in enumerate(self.settings):

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import jax
+
 FIXED_SCALE = 0.05  # of the starts that ignore fans: Keras' default for random ones
 
 
@@ -22,8 +24,10 @@ class Initializer:
     """A start for a layer's weights: ``gain * scale(fan) * draw(key, (fan_in, fan_out))``."""
 
     name: str
-    draw: Callable = dataclasses.field(repr=False)  # (key, shape) -> jax.Array, float32
-    scale: Callable = dataclasses.field(repr=False)  # Fan -> float
+    draw: Callable[..., jax.Array] = dataclasses.field(
+        repr=False
+    )  # (key, shape) -> jax.Array, float32
+    scale: Callable[[Fan], float] = dataclasses.field(repr=False)  # Fan -> float
     law: str = ""  # LaTeX, without dollar signs
     when: str = ""
     source: str = ""
@@ -31,7 +35,7 @@ class Initializer:
     #: matrix times ``scale``, or nothing: a fixed pattern, or weights that are fitted to data
     ensemble: Literal["independent", "orthogonal", "patterned"] = "independent"
     #: standard deviation of a uniform bias that belongs to the start itself: Fan -> float
-    bias_scale: Callable = dataclasses.field(default=lambda fan: 0.0, repr=False)
+    bias_scale: Callable[[Fan], float] = dataclasses.field(default=lambda fan: 0.0, repr=False)
     #: the function of ``initlab.adaptive`` that fits what is drawn to data; None if none does
     fitted_by: str | None = None
     #: kinds of networks that it can be fitted to, by name; any, if nothing is fitted

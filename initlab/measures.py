@@ -4,10 +4,13 @@ Arrays are ``[batch, units]``. Sums run over the batch first and over the units 
 whole array up one by one on a CPU, but many columns at once.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from numpy.typing import ArrayLike
 
 #: Two units are the same neuron if what they do over the batch, forward and backward, differs by
 #: less than this, root mean square, relative to the layer's largest value: 100 times the rounding
@@ -21,18 +24,18 @@ HISTOGRAM_EDGES = np.linspace(-3.05, 3.05, 62)  # 61 bins of 0.1, the middle one
 _PROJECTIONS = 4  # two different neurons agree in one by chance now and then, in four never
 
 
-def product(left, right):
+def product(left: jax.Array | np.ndarray, right: jax.Array | np.ndarray) -> jax.Array:
     """Matrix product in full float32: GPUs and TPUs would otherwise round to 10 or 7 bits."""
     return jnp.matmul(left, right, precision=lax.Precision.HIGHEST)
 
 
-def cross_entropy(logits, labels):
+def cross_entropy(logits: jax.Array | np.ndarray, labels: jax.Array | np.ndarray) -> jax.Array:
     """Mean over the examples, in nats."""
     # not through a sum of products with a one-hot row, where minus infinity times 0 is NaN
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
-def unless_rounding(sums, sizes):
+def unless_rounding(sums: jax.Array, sizes: jax.Array) -> jax.Array:
     """``sums``, but 0 where one is no larger than what float32 rounds off its summands.
 
     ``sizes`` are the sums of the summands' absolute values. An example's gradients add up to 0
@@ -42,17 +45,17 @@ def unless_rounding(sums, sizes):
     return jnp.where(jnp.abs(sums) > 4 * jnp.finfo(jnp.float32).eps * sizes, sums, 0.0)
 
 
-def mean(x):
+def mean(x: jax.Array) -> jax.Array:
     """Mean over batch and units."""
     return jnp.sum(jnp.sum(x, axis=0)) / x.size
 
 
-def power_of_two(exponent):
+def power_of_two(exponent: ArrayLike) -> jax.Array:
     """``2^exponent`` in float32, exactly. XLA's ``exp2`` errs by 4e-6, and gives 0 for -126."""
     return jnp.ldexp(jnp.float32(1.0), exponent)
 
 
-def normalized(x):
+def normalized(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """``x`` times a power of two that brings its largest entry into [0.5, 1), and the exponent.
 
     Squares of the result neither overflow nor underflow, and no digit is lost. Returns
@@ -70,7 +73,7 @@ def normalized(x):
     return x * power_of_two(-exponent), exponent, finite
 
 
-def moments(x):
+def moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """``(variance, second moment)`` over batch and units together.
 
     The deviation is taken from the mean first: a mean of squares less a squared mean would read
@@ -81,7 +84,9 @@ def moments(x):
     return variance, variance + center**2
 
 
-def of_activation(a, by_unit=lambda a: a):
+def of_activation(
+    a: jax.Array, by_unit: Callable[[jax.Array], jax.Array] = lambda a: a
+) -> tuple[jax.Array, dict[str, jax.Array]]:
     """What is measured of any layer's activation in float32, the input's included.
 
     Args:
@@ -104,7 +109,7 @@ def of_activation(a, by_unit=lambda a: a):
     }
 
 
-def histogram(x):
+def histogram(x: jax.Array) -> jax.Array:
     """Counts ``[61]`` between ``HISTOGRAM_EDGES``; the outermost bins also hold all beyond."""
     bins = len(HISTOGRAM_EDGES) - 1
     low, high = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1]
@@ -112,7 +117,7 @@ def histogram(x):
     return jnp.zeros(bins, jnp.int32).at[position.astype(jnp.int32).ravel()].add(1)
 
 
-def input_similarity(x):
+def input_similarity(x: jax.Array) -> jax.Array:
     """Mean cosine between the rows of two different examples; NaN if there is only one.
 
     Rows of zeros are like each other and unlike all else.
@@ -127,7 +132,7 @@ def input_similarity(x):
     return jnp.clip(pairs / (examples * (examples - 1)), -1.0, 1.0)
 
 
-def effective_neurons(x):
+def effective_neurons(x: jax.Array) -> jax.Array:
     """Participation ratio of the units' covariance: ``(sum of eigenvalues)^2 / sum of squares``.
 
     0 if no unit moves over the batch. ``x`` is normalized. The eigenvalues' sums are read off
@@ -143,7 +148,7 @@ def effective_neurons(x):
     return jnp.where(moves, total**2 / jnp.sum(jnp.sum(gram * gram, axis=0)), 0.0)
 
 
-def distinct_neurons(activation, gradient):
+def distinct_neurons(activation: jax.Array, gradient: jax.Array) -> jax.Array:
     """How many different neurons a layer has, judged by activation and by gradient together.
 
     Both are normalized. Each unit's two columns are projected on the same few random vectors;

@@ -75,7 +75,7 @@ def one_of_numbers(name: str, value: object, options: tuple[int, ...]) -> int:
     return int(value)
 
 
-def entry_of(name: str, value: object, catalogue: Catalogue) -> str:
+def entry_of(name: str, value: object, catalogue: Catalogue[Any]) -> str:
     """The catalogue's own name for ``value``, a name or a synonym; its errors if there is none."""
     return catalogue.canonical(value)
 

@@ -1,6 +1,8 @@
 """Signals: what a start does to signals and gradients, as a few numbers for each layer."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,8 +10,12 @@ from initlab import details
 from initlab.data import Batch, digits
 from initlab.measures import HISTOGRAM_EDGES
 from initlab.network import measure
+from initlab.parameters import GivenParameters, Parameters
 from initlab.setting import AnySetting
 from initlab.starts import checked_weights, fitted
+
+if TYPE_CHECKING:
+    import xarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,7 +70,7 @@ class Signals:
     #: what only this kind of network has, such as an attention's entropy: [depth] each
     more: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     #: what was measured, where that is not what the setting draws
-    weights: object = dataclasses.field(default=None, repr=False)
+    weights: Parameters | None = dataclasses.field(default=None, repr=False)
 
     @property
     def depth(self) -> int:
@@ -92,12 +98,14 @@ class Signals:
         """See :func:`initlab.details.neuron_correlation`; measured when asked for."""
         return details.neuron_correlation(self.setting, self.batch, self.weights)
 
-    def to_dataset(self):
+    def to_dataset(self) -> "xarray.Dataset":
         """An ``xarray.Dataset`` with the coordinates layer (0 is the input) and weight_layer."""
         import xarray  # slow to import, and only this needs it
 
         depth, fine = self.depth, self.first_overflow is None
-        variables = {name: (DIMENSIONS[name], getattr(self, name)) for name in LAYER_FIELDS}
+        variables: dict[str, Any] = {
+            name: (DIMENSIONS[name], getattr(self, name)) for name in LAYER_FIELDS
+        }
         variables |= {name: ("hidden_layer", values) for name, values in self.more.items()}
         variables["activation_histogram"] = (("layer", "bin"), self.activation_histogram)
         return xarray.Dataset(
@@ -113,10 +121,10 @@ class Signals:
             | {"loss": self.loss, "first_overflow": -1 if fine else self.first_overflow},
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join([str(self.setting), *self._table()])
 
-    def _table(self):
+    def _table(self) -> Iterator[str]:
         """At most eight layers, spread over the depth, the first and the last among them."""
         shown = np.unique(np.linspace(0, self.depth, min(self.depth + 1, 8)).round().astype(int))
         yield "layer   variance  E[a^2]    E[gradient^2]  distinct  effective  similarity"
@@ -187,7 +195,9 @@ _USUAL = {*LAYER_FIELDS, "activation_histogram", "finite", "loss", "logits_finit
 }
 
 
-def probe(setting: AnySetting, batch: Batch | None = None, weights=None) -> Signals:
+def probe(
+    setting: AnySetting, batch: Batch | None = None, weights: GivenParameters | None = None
+) -> Signals:
     """Measure a setting's network on a batch: one forward and one backward pass.
 
     Args:
@@ -223,7 +233,7 @@ def probe(setting: AnySetting, batch: Batch | None = None, weights=None) -> Sign
 
 
 @np.errstate(over="ignore")  # a gradient may pass even float64: it is inf then
-def finished(out: dict, depth: int, names=LAYER_FIELDS) -> tuple[dict, np.ndarray]:
+def finished(out: dict, depth: int, names: Sequence[str] = LAYER_FIELDS) -> tuple[dict, np.ndarray]:
     """What is told of networks of one depth, made of what a pass measured.
 
     From the layer on where a value is not finite, moments are inf and all else is NaN.
@@ -257,7 +267,9 @@ def finished(out: dict, depth: int, names=LAYER_FIELDS) -> tuple[dict, np.ndarra
     return fields, overflow
 
 
-def signals_of(setting: AnySetting, batch: Batch, out: dict, weights=None) -> Signals:
+def signals_of(
+    setting: AnySetting, batch: Batch, out: dict, weights: Parameters | None = None
+) -> Signals:
     """Signals made of what :func:`initlab.network.measure` returned.
 
     ``weights`` are those that were measured, where the setting draws others.

@@ -8,16 +8,48 @@ meets, as many as ``probe`` takes by default. So a network is the same one for `
 import dataclasses
 import hashlib
 import importlib
+from typing import TYPE_CHECKING, overload
 
 import jax
 import numpy as np
 
 from initlab.data import Batch, digits, gaussian
 from initlab.draws import Kept, drawn, rounded
+from initlab.parameters import GivenParameters, Pairs, Parameters, Weights
 from initlab.setting import AnySetting, Setting, whole_number
+
+if TYPE_CHECKING:  # what imports this module
+    from initlab.architectures.chain import ChainSetting
 
 MAX_FANS = 100_000  # of input features and classes
 _KEPT = Kept(16 * 2**20)  # fitted weights: a drag makes many, and comes back to few
+
+
+@overload
+def weights(
+    setting: Setting,
+    fan_in: int | None = None,
+    fan_out: int | None = None,
+    batch: Batch | None = None,
+) -> Pairs: ...
+
+
+@overload
+def weights(
+    setting: "ChainSetting",
+    fan_in: int | None = None,
+    fan_out: int | None = None,
+    batch: Batch | None = None,
+) -> Weights: ...
+
+
+@overload
+def weights(
+    setting: AnySetting,
+    fan_in: int | None = None,
+    fan_out: int | None = None,
+    batch: Batch | None = None,
+) -> Parameters: ...
 
 
 def weights(
@@ -25,7 +57,7 @@ def weights(
     fan_in: int | None = None,
     fan_out: int | None = None,
     batch: Batch | None = None,
-) -> list:
+) -> Parameters:
     """The parameters of the network that :func:`initlab.probe` measures, as NumPy arrays.
 
     Args:
@@ -74,12 +106,13 @@ def _usual(setting: AnySetting, fan_in: int, fan_out: int) -> Batch:
     return gaussian(setting.examples, fan_in, fan_out)
 
 
-def fitted(setting: AnySetting, batch: Batch):
+def fitted(setting: AnySetting, batch: Batch) -> Parameters | None:
     """The weights that a start is fitted to a batch by; None if it is drawn and no more.
 
     In the form that :func:`weights` returns. They are kept, and not to be written to.
     """
-    if setting.fitted_by is None:
+    method = setting.fitted_by
+    if method is None:
         return None
     count = setting.examples
     batch = Batch(batch.inputs[:count], batch.labels[:count], batch.classes)
@@ -93,12 +126,14 @@ def fitted(setting: AnySetting, batch: Batch):
         if found is None:
             # initlab.adaptive measures what it fits, and so stands to the right of this module
             adaptive = importlib.import_module("initlab.adaptive")
-            found = getattr(adaptive, setting.fitted_by)(setting, batch).weights
+            found = getattr(adaptive, method)(setting, batch).weights
         _KEPT.keep(key, found, sum(array.nbytes for array in jax.tree.leaves(found)))
     return found if dtype == "float32" else rounded(found, dtype)
 
 
-def checked_weights(name: str, setting: AnySetting, given, fan_in: int, fan_out: int):
+def checked_weights(
+    name: str, setting: AnySetting, given: GivenParameters, fan_in: int, fan_out: int
+) -> Parameters:
     """``given`` as float32, if it has the form and the shapes of the setting's own weights.
 
     Raises:

@@ -16,10 +16,10 @@ import numpy as np
 from jax import lax
 
 from initlab.activations import Activation, branches
-from initlab.architectures.chain import Chain
+from initlab.architectures.chain import Knobs
 from initlab.architectures.draws import draws_for as chain_draws_for
 from initlab.architectures.draws import scaled
-from initlab.architectures.residual import Residual
+from initlab.architectures.residual import Residual, ResidualChain
 from initlab.draws import draws_for, scales_for
 from initlab.network import biases
 from initlab.setting import MAX_DEPTH, AnySetting, Setting
@@ -36,12 +36,16 @@ class Met(NamedTuple):
     last: bool = False  # whether it is the readout
 
 
+#: ``visit(kept, met) -> (output, kept)``
+Visit = Callable[[Any, Met], tuple[jax.Array, Any]]
+
+
 class Way(NamedTuple):
     """A setting's network, to be walked along."""
 
     network: "Dense | Branched"  # what is compiled in
-    drawn: tuple  # draws, and their scales
-    knobs: dict  # numbers that may change without compiling
+    drawn: tuple[Any, Any]  # draws, and their scales
+    knobs: Knobs  # numbers that may change without compiling
     depth: np.int32
 
 
@@ -52,7 +56,15 @@ class Dense:
     activations: tuple[Activation, ...]
     matrices: int = MAX_DEPTH + 1  # P
 
-    def walk(self, drawn, knobs, depth, inputs, visit: Callable, kept):
+    def walk(
+        self,
+        drawn: tuple[Any, Any],
+        knobs: Knobs,
+        depth: jax.Array | np.int32,
+        inputs: jax.Array,
+        visit: Visit,
+        kept: Any,
+    ) -> Any:
         """``kept`` after all matrices: ``visit(kept, met) -> (output, kept)`` of each in turn."""
         draws, scales = drawn
         bias, readout_bias = biases(draws, scales, depth)
@@ -77,14 +89,22 @@ class Dense:
 class Branched:
     """The way through a residual network: into each branch, and round it."""
 
-    chain: Chain
+    chain: ResidualChain
 
     @property
     def matrices(self) -> int:
         """P: two in a block, and one at either end."""
         return 2 * self.chain.max_depth
 
-    def walk(self, drawn, knobs, depth, inputs, visit: Callable, kept):
+    def walk(
+        self,
+        drawn: tuple[Any, Any],
+        knobs: Knobs,
+        depth: jax.Array | np.int32,
+        inputs: jax.Array,
+        visit: Visit,
+        kept: Any,
+    ) -> Any:
         """See :class:`Dense`."""
         draws, scales = drawn
         chain = self.chain

@@ -7,13 +7,14 @@ Shapes: B examples, n units (width), m numbers of memory (n; 2 n for the LSTM), 
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from initlab.architectures.chain import Chain
+from initlab.architectures.chain import Arrays, Chain, Knobs, Layer
 from initlab.measures import mean, product
 
 FEATURES_A_STEP = 8  # a row of an image of 8 x 8 pixels
@@ -32,28 +33,30 @@ class Cell(Chain):
     #: numbers of memory a unit
     parts: ClassVar[int] = 1
 
-    def first(self, weights, knobs, inputs):
+    def first(self, weights: Arrays, knobs: Knobs, inputs: jax.Array) -> jax.Array:
         """The state after the first step, before which there was silence."""
         return self.advance(weights, knobs, self.read(inputs, 0), self.silence(inputs))
 
-    def step(self, weights, knobs, inputs, layer, state):
+    def step(
+        self, weights: Arrays, knobs: Knobs, inputs: jax.Array, layer: Layer, state: jax.Array
+    ) -> jax.Array:
         """The state after a further step."""
         memory = self.memory(knobs, state)
         return self.advance(weights, knobs, self.read(inputs, layer), memory)
 
-    def advance(self, weights, knobs, x, memory):
+    def advance(self, weights: Arrays, knobs: Knobs, x: jax.Array, memory: jax.Array) -> jax.Array:
         """The state after a step, of what is read in it ``x [B, 8]`` and the memory ``[B, m]``."""
         raise NotImplementedError
 
-    def memory(self, knobs, state):
+    def memory(self, knobs: Knobs, state: jax.Array) -> jax.Array:
         """What a step hands on to the next, ``[B, m]``; by default the state itself."""
         return state
 
-    def silence(self, inputs):
+    def silence(self, inputs: jax.Array) -> jax.Array:
         """The memory before the first step: zeros."""
         return jnp.zeros((len(inputs), self.parts * self.units))
 
-    def read(self, inputs, step):
+    def read(self, inputs: jax.Array, step: Layer) -> jax.Array:
         """What is read in a step, ``[B, 8]``: the next features; zeros when there are no more."""
         rows = -(-self.features // FEATURES_A_STEP)
         padding = (rows + 1) * FEATURES_A_STEP - self.features
@@ -61,26 +64,32 @@ class Cell(Chain):
         start = FEATURES_A_STEP * jnp.minimum(step, rows)
         return lax.dynamic_slice_in_dim(told, start, FEATURES_A_STEP, axis=1)
 
-    def made_of(self, knobs, inputs, layer, before):
+    def made_of(
+        self, knobs: Knobs, inputs: jax.Array, layer: Layer, before: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         """What layer ``layer + 1`` was made of: ``x`` of its step, and the memory before it."""
         memory = jnp.where(layer > 0, self.memory(knobs, before), self.silence(inputs))
         return self.read(inputs, layer), memory
 
-    def from_memory(self, weights, h, blocks):
+    def from_memory(self, weights: Arrays, h: jax.Array, blocks: Sequence[str]) -> list[jax.Array]:
         """``h W`` of some blocks, ``[B, n]`` each, as one matrix product."""
         return self._products(weights, "recurrent", h, blocks)
 
-    def from_input(self, weights, x, blocks):
+    def from_input(self, weights: Arrays, x: jax.Array, blocks: Sequence[str]) -> list[jax.Array]:
         """``x U + b`` of some blocks, ``[B, n]`` each."""
         products = self._products(weights, "input", x, blocks)
         return [p + weights[name_of(b, "bias")] for p, b in zip(products, blocks, strict=True)]
 
-    def preactivations(self, weights, x, h, blocks):
+    def preactivations(
+        self, weights: Arrays, x: jax.Array, h: jax.Array, blocks: Sequence[str]
+    ) -> list[jax.Array]:
         """``h W + x U + b`` of some blocks, ``[B, n]`` each."""
         parts = self.from_memory(weights, h, blocks), self.from_input(weights, x, blocks)
         return [heard + read for heard, read in zip(*parts, strict=True)]
 
-    def _products(self, weights, kind, left, blocks):
+    def _products(
+        self, weights: Arrays, kind: str, left: jax.Array, blocks: Sequence[str]
+    ) -> list[jax.Array]:
         right = jnp.concatenate([weights[name_of(block, kind)] for block in blocks], axis=1)
         return jnp.split(product(left, right), len(blocks), axis=1)
 
@@ -96,20 +105,28 @@ class Simple(Cell):
 
     blocks: ClassVar[tuple[str, ...]] = ("",)
 
-    def advance(self, weights, knobs, x, memory):
+    def advance(self, weights: Arrays, knobs: Knobs, x: jax.Array, memory: jax.Array) -> jax.Array:
         """The next z."""
         (z,) = self.preactivations(weights, x, memory, self.blocks)
         return z
 
-    def memory(self, knobs, state):
+    def memory(self, knobs: Knobs, state: jax.Array) -> jax.Array:
         """``h = phi(z)``."""
         return self.phi(knobs, state)
 
-    def activation(self, knobs, state):
+    def activation(self, knobs: Knobs, state: jax.Array) -> jax.Array:
         """``h = phi(z)``."""
         return self.phi(knobs, state)
 
-    def observe(self, weights, knobs, inputs, layer, before, state):
+    def observe(
+        self,
+        weights: Arrays,
+        knobs: Knobs,
+        inputs: jax.Array,
+        layer: Layer,
+        before: jax.Array,
+        state: jax.Array,
+    ) -> Arrays:
         """Flat slopes; there is no gate that keeps the memory."""
         return self.flatness(knobs, state) | {"forget_gate": jnp.float32(jnp.nan)}
 
@@ -127,7 +144,7 @@ class LSTM(Cell):
     keeper: ClassVar[str] = "forget"
     parts: ClassVar[int] = 2
 
-    def advance(self, weights, knobs, x, memory):
+    def advance(self, weights: Arrays, knobs: Knobs, x: jax.Array, memory: jax.Array) -> jax.Array:
         """The next h and c."""
         h, c = jnp.split(memory, 2, axis=1)
         *gates, candidate = self.preactivations(weights, x, h, self.blocks)
@@ -135,11 +152,19 @@ class LSTM(Cell):
         c = f * c + i * self.phi(knobs, candidate)
         return jnp.concatenate([o * self.phi(knobs, c), c], axis=1)
 
-    def activation(self, knobs, state):
+    def activation(self, knobs: Knobs, state: jax.Array) -> jax.Array:
         """h, without c."""
         return state[:, : self.units]
 
-    def observe(self, weights, knobs, inputs, layer, before, state):
+    def observe(
+        self,
+        weights: Arrays,
+        knobs: Knobs,
+        inputs: jax.Array,
+        layer: Layer,
+        before: jax.Array,
+        state: jax.Array,
+    ) -> Arrays:
         """Flat slopes, and the gate that keeps the memory."""
         x, memory = self.made_of(knobs, inputs, layer, before)
         (gate,) = self.preactivations(weights, x, memory[:, : self.units], (self.keeper,))
@@ -160,18 +185,28 @@ class GRU(Cell):
     blocks: ClassVar[tuple[str, ...]] = ("update", "reset", "candidate")
     keeper: ClassVar[str] = "update"
 
-    def advance(self, weights, knobs, x, memory):
+    def advance(self, weights: Arrays, knobs: Knobs, x: jax.Array, memory: jax.Array) -> jax.Array:
         """The next h."""
         u, candidate = self._gate_and_candidate(weights, x, memory)
         return u * memory + (1 - u) * self.phi(knobs, candidate)
 
-    def _gate_and_candidate(self, weights, x, h):
+    def _gate_and_candidate(
+        self, weights: Arrays, x: jax.Array, h: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         heard = self.from_memory(weights, h, self.blocks)
         read = self.from_input(weights, x, self.blocks)
         u, r = (jax.nn.sigmoid(heard[gate] + read[gate]) for gate in (0, 1))
         return u, r * heard[2] + read[2]
 
-    def observe(self, weights, knobs, inputs, layer, before, state):
+    def observe(
+        self,
+        weights: Arrays,
+        knobs: Knobs,
+        inputs: jax.Array,
+        layer: Layer,
+        before: jax.Array,
+        state: jax.Array,
+    ) -> Arrays:
         """Flat slopes, and the gate that keeps the memory."""
         u, candidate = self._gate_and_candidate(
             weights, *self.made_of(knobs, inputs, layer, before)

@@ -9,8 +9,10 @@ Shapes: B examples, n units (width), F input features, K classes, M the chain's 
 """
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -21,6 +23,13 @@ from initlab.draws import drawn
 from initlab.measures import product
 from initlab.parameters import Weights
 from initlab.setting import AnySetting
+
+#: a layer's arrays, or measures of it, by name
+Arrays = dict[str, jax.Array]
+#: numbers that may change without compiling, by name
+Knobs = dict[str, Any]
+#: counts layers: in a loop over them it is traced
+Layer = int | jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,30 +50,40 @@ class Chain:
     #: whether all layers have the same weights, as the steps of a recurrent network have
     shared: ClassVar[bool] = False
 
-    def first(self, weights, knobs, inputs):
+    def first(self, weights: Arrays, knobs: Knobs, inputs: jax.Array) -> jax.Array:
         """The state of layer 1; in a recurrent network, after the first step."""
         raise NotImplementedError
 
-    def step(self, weights, knobs, inputs, layer, state):
+    def step(
+        self, weights: Arrays, knobs: Knobs, inputs: jax.Array, layer: Layer, state: jax.Array
+    ) -> jax.Array:
         """The state of layer ``layer + 1``, of that of layer ``layer``."""
         raise NotImplementedError
 
-    def activation(self, knobs, state):
+    def activation(self, knobs: Knobs, state: jax.Array) -> jax.Array:
         """What a layer hands on to the readout, and what is measured as its activation.
 
         By default the state itself: the sum that runs past the layers.
         """
         return state
 
-    def by_unit(self, values):
+    def by_unit(self, values: jax.Array) -> jax.Array:
         """An activation, or a state's gradient, as ``[rows, units]``."""
         return values.reshape(-1, self.units)
 
-    def summary(self, knobs, activation):
+    def summary(self, knobs: Knobs, activation: jax.Array) -> jax.Array:
         """What the readout reads of the last activation: ``[B, features]``."""
         return activation
 
-    def observe(self, weights, knobs, inputs, layer, before, state) -> dict:
+    def observe(
+        self,
+        weights: Arrays,
+        knobs: Knobs,
+        inputs: jax.Array,
+        layer: Layer,
+        before: jax.Array,
+        state: jax.Array,
+    ) -> Arrays:
         """Further measures of layer ``layer + 1``, a number each; ``before`` is layer ``layer``'s.
 
         For layer 1, ``before`` is its own state. The least is what :meth:`flatness` gives.
@@ -73,11 +92,11 @@ class Chain:
 
     # --- what layers are made of ---
 
-    def phi(self, knobs, z):
+    def phi(self, knobs: Knobs, z: jax.Array) -> jax.Array:
         """The activation that the slider chose."""
         return lax.switch(knobs["activation"], [entry.function for entry in self.activations], z)
 
-    def flatness(self, knobs, z) -> dict:
+    def flatness(self, knobs: Knobs, z: jax.Array) -> Arrays:
         """The share of preactivations in a flat tail, and of units that pass nothing back."""
         below, above = knobs["flat_range"]
         slopes = [entry.derivative for entry in self.activations]
@@ -119,7 +138,7 @@ class ChainSetting(AnySetting):
         """What is compiled for this setting, with so many input features and classes."""
         raise NotImplementedError
 
-    def knobs(self) -> dict:
+    def knobs(self) -> Knobs:
         """The numbers that a compiled chain is given."""
         raise NotImplementedError
 
@@ -135,7 +154,7 @@ class ChainSetting(AnySetting):
         raise NotImplementedError
 
 
-def activation_knobs(name: str) -> tuple[tuple[Activation, ...], dict]:
+def activation_knobs(name: str) -> tuple[tuple[Activation, ...], Knobs]:
     """``activations`` of a chain, and the knobs that its ``phi`` and ``flatness`` turn."""
     activations, chosen = branches(name)
     flat_range = np.asarray(activations[chosen].flat_range, np.float32)
@@ -163,7 +182,7 @@ def _drawn(setting: ChainSetting, fan_in: int, fan_out: int) -> Weights:
     return Weights(first, layers, readout)
 
 
-def logits(setting: ChainSetting, parameters: Weights, inputs):
+def logits(setting: ChainSetting, parameters: Weights, inputs: jax.Array | np.ndarray) -> jax.Array:
     """What a setting's network answers: a plain function of its parameters, to be differentiated.
 
     Args:
@@ -179,12 +198,21 @@ def logits(setting: ChainSetting, parameters: Weights, inputs):
     return answer(chain, setting.knobs(), setting.depth, parameters, inputs)
 
 
-def answer(chain: Chain, knobs: dict, depth: int, parameters: Weights, inputs):
+def answer(
+    chain: Chain, knobs: Knobs, depth: int, parameters: Weights, inputs: jax.Array | np.ndarray
+) -> jax.Array:
     """What a chain of so many layers answers: ``[B, K]``."""
     return observed_answer(chain, knobs, depth, parameters, inputs, lambda state: None)[0]
 
 
-def observed_answer(chain: Chain, knobs: dict, depth: int, parameters: Weights, inputs, observe):
+def observed_answer(
+    chain: Chain,
+    knobs: Knobs,
+    depth: int,
+    parameters: Weights,
+    inputs: ArrayLike,
+    observe: Callable[[jax.Array], Any],
+) -> tuple[jax.Array, Any, Any]:
     """Logits ``[B, K]``, ``observe(state)`` of layer 1, and the same of the others, stacked."""
 
     def step(state, place):

@@ -16,7 +16,7 @@ import numpy as np
 
 from initlab import matrices
 from initlab.activations import ACTIVATIONS
-from initlab.architectures.chain import Chain, ChainSetting, activation_knobs
+from initlab.architectures.chain import Arrays, Chain, ChainSetting, Knobs, Layer, activation_knobs
 from initlab.architectures.draws import Matrix
 from initlab.architectures.images import image_side
 from initlab.initializers import INITIALIZERS
@@ -76,14 +76,16 @@ class _Convolutional(Chain):
     kernel: int
     side: int
 
-    def first(self, weights, knobs, inputs):
+    def first(self, weights: Arrays, knobs: Knobs, inputs: jax.Array) -> jax.Array:
         images = inputs.reshape(-1, self.side, self.side, 1)
         return self.convolve(knobs, images, weights["weight"])
 
-    def step(self, weights, knobs, inputs, layer, state):
+    def step(
+        self, weights: Arrays, knobs: Knobs, inputs: jax.Array, layer: Layer, state: jax.Array
+    ) -> jax.Array:
         return self.convolve(knobs, self.phi(knobs, state), weights["weight"])
 
-    def convolve(self, knobs, images, kernel):
+    def convolve(self, knobs: Knobs, images: jax.Array, kernel: jax.Array) -> jax.Array:
         """One product of all patches with the kernel: XLA's convolution takes 13 times as long.
 
         That is so on a CPU within a loop, where it does not reach the library for matrices.
@@ -101,13 +103,21 @@ class _Convolutional(Chain):
         patches = jnp.concatenate(taps, axis=-1)  # [B, s, s, k k inputs]
         return product(patches, kernel.reshape(patches.shape[-1], -1))
 
-    def activation(self, knobs, state):
+    def activation(self, knobs: Knobs, state: jax.Array) -> jax.Array:
         return self.phi(knobs, state)
 
-    def summary(self, knobs, activation):
+    def summary(self, knobs: Knobs, activation: jax.Array) -> jax.Array:
         return activation.reshape(len(activation), -1)
 
-    def observe(self, weights, knobs, inputs, layer, before, state):
+    def observe(
+        self,
+        weights: Arrays,
+        knobs: Knobs,
+        inputs: jax.Array,
+        layer: Layer,
+        before: jax.Array,
+        state: jax.Array,
+    ) -> Arrays:
         return self.flatness(knobs, state)
 
 
@@ -165,14 +175,14 @@ class Convolutional(ChainSetting):
             )
         return side
 
-    def chain(self, features, classes):
+    def chain(self, features: int, classes: int) -> Chain:
         """What is compiled."""
         side = self.side(features)
         activations, _ = activation_knobs(self.activation)
         sizes = self.max_depth, self.width, features, classes
         return _Convolutional(*sizes, activations, self.kernel, side)
 
-    def knobs(self):
+    def knobs(self) -> Knobs:
         """The numbers that may change without compiling."""
         _, knobs = activation_knobs(self.activation)
         return knobs | {"circular": np.float32(self.padding == "circular")}
@@ -188,7 +198,7 @@ class Convolutional(ChainSetting):
         readout = Fan(features * n, classes, depth + 1, depth)
         return [Fan(taps, taps * n, 1, depth), *hidden, readout]
 
-    def matrices(self, features, classes):
+    def matrices(self, features: int, classes: int) -> Weights:
         """What is drawn."""
         draw, n, k = INITIALIZERS[self.initializer].draw, self.width, self.kernel
         kernel = KernelDraw(draw)
@@ -198,7 +208,7 @@ class Convolutional(ChainSetting):
             {"weight": Matrix(draw, (features * n, classes))},
         )
 
-    def scales(self, features, classes):
+    def scales(self, features: int, classes: int) -> Weights:
         """What the draws are multiplied by."""
         scale = INITIALIZERS[self.initializer].scale
         first, *hidden, readout = (self.gain * scale(fan) for fan in self.fans(features, classes))

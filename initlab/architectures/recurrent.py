@@ -12,7 +12,7 @@ import numpy as np
 
 from initlab.activations import ACTIVATIONS
 from initlab.architectures.cells import CELLS, FEATURES_A_STEP, name_of
-from initlab.architectures.chain import ChainSetting, activation_knobs
+from initlab.architectures.chain import ChainSetting, Knobs, activation_knobs
 from initlab.architectures.draws import Matrix
 from initlab.initializers import INITIALIZERS
 from initlab.laws import Fan
@@ -93,16 +93,16 @@ class Recurrent(ChainSetting):
         """Layers that are measured: the time steps."""
         return self.steps
 
-    def chain(self, features, classes):
+    def chain(self, features: int, classes: int) -> Cell:
         """What is compiled."""
         activations, _ = activation_knobs(self.activation)
         return CELLS[self.cell](self.max_depth, self.width, features, classes, activations)
 
-    def knobs(self):
+    def knobs(self) -> Knobs:
         """The numbers that may change without compiling."""
         return activation_knobs(self.activation)[1]
 
-    def matrices(self, features, classes):
+    def matrices(self, features: int, classes: int) -> Weights:
         """What is drawn."""
         n, recurrent = self.width, INITIALIZERS[self.recurrent_initializer].draw
         read = INITIALIZERS[self.input_initializer].draw
@@ -113,7 +113,7 @@ class Recurrent(ChainSetting):
         }
         return Weights({}, self._by_block(arrays), {"weight": Matrix(read, (n, classes))})
 
-    def scales(self, features, classes):
+    def scales(self, features: int, classes: int) -> Weights:
         """What the draws are multiplied by."""
         n, cell = self.width, CELLS[self.cell]
         recurrent = INITIALIZERS[self.recurrent_initializer].scale

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab.activations import ACTIVATIONS
-from initlab.architectures.chain import Chain, ChainSetting, activation_knobs
+from initlab.architectures.chain import Arrays, Chain, ChainSetting, Knobs, Layer, activation_knobs
 from initlab.architectures.draws import Matrix
 from initlab.architectures.normalization import NORMALIZATIONS, normalize
 from initlab.architectures.residual_starts import STARTS
@@ -44,40 +44,52 @@ PLACEMENTS = ("before", "after")
 
 
 @dataclasses.dataclass(frozen=True)
-class _Residual(Chain):
-    def first(self, weights, knobs, inputs):
+class ResidualChain(Chain):
+    """What a residual block does."""
+
+    def first(self, weights: Arrays, knobs: Knobs, inputs: jax.Array) -> jax.Array:
         return self.after_first(knobs, product(inputs, weights["weight"]))
 
-    def after_first(self, knobs, z):
+    def after_first(self, knobs: Knobs, z: jax.Array) -> jax.Array:
         """The state of layer 1; ``z`` is of the matrix that reads the input."""
         return normalize(knobs["after"], z)
 
-    def read_inner(self, weights, knobs, state):
+    def read_inner(self, weights: Arrays, knobs: Knobs, state: jax.Array) -> jax.Array:
         """What a branch's first matrix reads."""
         bias = weights["biases"]
         return self.phi(knobs, normalize(knobs["before"], state) + bias[0]) + bias[1]
 
-    def _before_outer(self, weights, knobs, hidden):
+    def _before_outer(self, weights: Arrays, knobs: Knobs, hidden: jax.Array) -> jax.Array:
         """What the second activation of a branch is given; ``hidden`` is of the first matrix."""
         return normalize(knobs["before"], hidden) + weights["biases"][2]
 
-    def read_outer(self, weights, knobs, hidden):
+    def read_outer(self, weights: Arrays, knobs: Knobs, hidden: jax.Array) -> jax.Array:
         """What a branch's second matrix reads."""
         return self.phi(knobs, self._before_outer(weights, knobs, hidden)) + weights["biases"][3]
 
-    def join(self, weights, knobs, state, branch):
+    def join(self, weights: Arrays, knobs: Knobs, state: jax.Array, branch: jax.Array) -> jax.Array:
         """The next state; ``branch`` is of the second matrix."""
         return normalize(knobs["after"], state + weights["branch_scale"] * branch)
 
-    def step(self, weights, knobs, inputs, layer, state):
+    def step(
+        self, weights: Arrays, knobs: Knobs, inputs: jax.Array, layer: Layer, state: jax.Array
+    ) -> jax.Array:
         hidden = product(self.read_inner(weights, knobs, state), weights["inner"])
         branch = product(self.read_outer(weights, knobs, hidden), weights["outer"])
         return self.join(weights, knobs, state, branch)
 
-    def summary(self, knobs, activation):
+    def summary(self, knobs: Knobs, activation: jax.Array) -> jax.Array:
         return self.phi(knobs, normalize(knobs["before"], activation))
 
-    def observe(self, weights, knobs, inputs, layer, before, state):
+    def observe(
+        self,
+        weights: Arrays,
+        knobs: Knobs,
+        inputs: jax.Array,
+        layer: Layer,
+        before: jax.Array,
+        state: jax.Array,
+    ) -> Arrays:
         hidden = product(self.read_inner(weights, knobs, before), weights["inner"])
         flat = self.flatness(knobs, self._before_outer(weights, knobs, hidden))
         return {name: jnp.where(layer > 0, share, 0.0) for name, share in flat.items()}
@@ -130,7 +142,7 @@ class Residual(ChainSetting):
     max_depth: ClassVar[int] = MAX_BLOCKS + 1
     counted: ClassVar[str] = "blocks"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.width == 1 and self.normalization in ("layer", "rms"):
             raise ValueError(
@@ -150,11 +162,11 @@ class Residual(ChainSetting):
         return STARTS[self.start].initializer or self.initializer
 
     @property
-    def fitted_by(self):
+    def fitted_by(self) -> str | None:
         """See :class:`AnySetting`."""
         return INITIALIZERS[self.drawn_by].fitted_by
 
-    def check_examples(self, count):
+    def check_examples(self, count: int) -> None:
         """Batch normalization takes two examples at least."""
         if self.normalization == "batch" and count == 1:
             raise ValueError(
@@ -163,18 +175,18 @@ class Residual(ChainSetting):
                 " normalization='layer', which is over the units"
             )
 
-    def chain(self, features, classes):
+    def chain(self, features: int, classes: int) -> ResidualChain:
         """What is compiled."""
         activations, _ = activation_knobs(self.activation)
-        return _Residual(self.max_depth, self.width, features, classes, activations)
+        return ResidualChain(self.max_depth, self.width, features, classes, activations)
 
-    def knobs(self):
+    def knobs(self) -> Knobs:
         """The numbers that may change without compiling."""
         kind = list(NORMALIZATIONS).index(self.normalization)
         places = {place: np.int32(kind * (place == self.placement)) for place in PLACEMENTS}
         return activation_knobs(self.activation)[1] | places
 
-    def matrices(self, features, classes):
+    def matrices(self, features: int, classes: int) -> Weights:
         """What is drawn."""
         draw, n = INITIALIZERS[self.drawn_by].draw, self.width
         square = Matrix(draw, (n, n))
@@ -185,7 +197,7 @@ class Residual(ChainSetting):
             {"weight": Matrix(draw, (n, classes))},
         )
 
-    def scales(self, features, classes):
+    def scales(self, features: int, classes: int) -> Weights:
         """What the draws are multiplied by."""
         start, law = STARTS[self.start], INITIALIZERS[self.drawn_by].scale
         n, depth, blocks = self.width, self.depth, self.blocks

@@ -20,7 +20,7 @@ import numpy as np
 from jax import lax
 
 from initlab.activations import ACTIVATIONS
-from initlab.architectures.chain import Chain, ChainSetting, activation_knobs
+from initlab.architectures.chain import Arrays, Chain, ChainSetting, Knobs, Layer, activation_knobs
 from initlab.architectures.draws import Matrix
 from initlab.architectures.images import image_side
 from initlab.architectures.normalization import NORMALIZATIONS
@@ -51,14 +51,24 @@ class _Transformer(Chain):
     heads: int
     tokens: int
 
-    def first(self, weights, knobs, inputs):
+    def first(self, weights: Arrays, knobs: Knobs, inputs: jax.Array) -> jax.Array:
         rows = inputs.reshape(len(inputs), self.tokens, -1)
         return product(rows, weights["embedding"]) + weights["position"]
 
-    def step(self, weights, knobs, inputs, layer, state):
+    def step(
+        self, weights: Arrays, knobs: Knobs, inputs: jax.Array, layer: Layer, state: jax.Array
+    ) -> jax.Array:
         return self._block(weights, knobs, state)[0]
 
-    def observe(self, weights, knobs, inputs, layer, before, state):
+    def observe(
+        self,
+        weights: Arrays,
+        knobs: Knobs,
+        inputs: jax.Array,
+        layer: Layer,
+        before: jax.Array,
+        state: jax.Array,
+    ) -> Arrays:
         _, logits, z = self._block(weights, knobs, before)
         likelihood = jax.nn.log_softmax(logits)
         # a sum of many like numbers rounds them all one way; what they lack of the most is small
@@ -72,7 +82,7 @@ class _Transformer(Chain):
         flat = self.flatness(knobs, z)
         return missing | {name: jnp.where(layer > 0, share, 0.0) for name, share in flat.items()}
 
-    def summary(self, knobs, activation):
+    def summary(self, knobs: Knobs, activation: jax.Array) -> jax.Array:
         return jnp.mean(self._normalize(knobs["pre"], activation), axis=1)
 
     def _block(self, weights, knobs, stream):
@@ -168,13 +178,13 @@ class Transformer(ChainSetting):
         """Layers that are measured: the embedding, and the blocks."""
         return self.blocks + 1
 
-    def chain(self, features, classes):
+    def chain(self, features: int, classes: int) -> Chain:
         """What is compiled."""
         activations, _ = activation_knobs(self.activation)
         sizes = self.max_depth, self.width, features, classes
         return _Transformer(*sizes, activations, self.heads, image_side(features))
 
-    def knobs(self):
+    def knobs(self) -> Knobs:
         """The numbers that may change without compiling."""
         _, knobs = activation_knobs(self.activation)
         places = {place: np.bool_(place == self.normalization) for place in ("pre", "post")}
@@ -185,13 +195,13 @@ class Transformer(ChainSetting):
         """What the start's laws read."""
         return Sizes(image_side(features), self.width, classes, self.blocks)
 
-    def matrices(self, features, classes):
+    def matrices(self, features: int, classes: int) -> Weights:
         """What is drawn."""
         shapes = self.sizes(features, classes).fans()
         shapes["position"] = image_side(features), self.width
         return _parts({name: Matrix(draw_normal, shape) for name, shape in shapes.items()})
 
-    def scales(self, features, classes):
+    def scales(self, features: int, classes: int) -> Weights:
         """What the draws are multiplied by."""
         scales = STARTS[self.start].scales(self.sizes(features, classes))
         scales["query"] *= self.attention_gain
