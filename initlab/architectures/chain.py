@@ -210,7 +210,7 @@ def observed_answer(
     knobs: Knobs,
     depth: int,
     parameters: Weights,
-    inputs: ArrayLike,
+    inputs: jax.Array | np.ndarray,
     observe: Callable[[jax.Array], Any],
 ) -> tuple[jax.Array, Any, Any]:
     """Logits ``[B, K]``, ``observe(state)`` of layer 1, and the same of the others, stacked."""

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 

@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
