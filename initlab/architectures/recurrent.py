@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from initlab.activations import ACTIVATIONS
-from initlab.architectures.cells import CELLS, FEATURES_A_STEP, name_of
+from initlab.architectures.cells import CELLS, FEATURES_A_STEP, Cell, name_of
 from initlab.architectures.chain import ChainSetting, Knobs, activation_knobs
 from initlab.architectures.draws import Matrix
 from initlab.initializers import INITIALIZERS

@@ -49,6 +49,7 @@ class ResidualChain(Chain):
     """What a residual block does."""
 
     def first(self, weights: Arrays, knobs: Knobs, inputs: jax.Array) -> jax.Array:
+        """See :class:`Chain`."""
         return self.after_first(knobs, product(inputs, weights["weight"]))
 
     def after_first(self, knobs: Knobs, z: jax.Array) -> jax.Array:
@@ -75,11 +76,13 @@ class ResidualChain(Chain):
     def step(
         self, weights: Arrays, knobs: Knobs, inputs: jax.Array, layer: Layer, state: jax.Array
     ) -> jax.Array:
+        """See :class:`Chain`."""
         hidden = product(self.read_inner(weights, knobs, state), weights["inner"])
         branch = product(self.read_outer(weights, knobs, hidden), weights["outer"])
         return self.join(weights, knobs, state, branch)
 
     def summary(self, knobs: Knobs, activation: jax.Array) -> jax.Array:
+        """See :class:`Chain`."""
         return self.phi(knobs, normalize(knobs["before"], activation))
 
     def observe(
@@ -91,6 +94,7 @@ class ResidualChain(Chain):
         before: jax.Array,
         state: jax.Array,
     ) -> Arrays:
+        """See :class:`Chain`."""
         hidden = product(self.read_inner(weights, knobs, before), weights["inner"])
         flat = self.flatness(knobs, self._before_outer(weights, knobs, hidden))
         return {name: jnp.where(layer > 0, share, 0.0) for name, share in flat.items()}
