@@ -4,7 +4,9 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 
+from initlab.checking import short
 from initlab.sweeps import command
 
 
@@ -28,13 +30,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _examine(chosen: argparse.Namespace) -> int:
     try:
         make_model = _named(chosen.model)
-    except (ImportError, AttributeError, ValueError) as error:
+        if not callable(make_model):
+            raise TypeError(f"{chosen.model} is no function, but {short(make_model)}")
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         print(f"initlab: {error}", file=sys.stderr)
         return 2
 
     from initlab.doctor import examine as examine_model
 
-    made = make_model()
+    try:
+        made = make_model()
+    except Exception:  # not 1, which would say that the network is ill
+        traceback.print_exc()
+        return 2
     if not isinstance(made, tuple) or len(made) not in (3, 4):
         print(
             f"initlab: {chosen.model} must return (function, params, batch) or"
@@ -42,7 +50,11 @@ def _examine(chosen: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    report = examine_model(*made)
+    try:
+        report = examine_model(*made)
+    except (TypeError, ValueError) as error:
+        print(f"initlab: {error}", file=sys.stderr)
+        return 2
     print(report.to_json() if chosen.json else report)
     return 0 if report.healthy else 1
 

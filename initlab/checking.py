@@ -35,6 +35,13 @@ def several(name: str, value, example: tuple) -> tuple:
         raise TypeError(f"{name} must be several, such as ({shown}), not {short(value)}") from error
 
 
+def flag(name: str, value) -> bool:
+    """``value`` as a bool. TypeError if it is anything else than True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, not {short(value)}")
+    return bool(value)
+
+
 def real_array(name: str, value) -> np.ndarray:
     """``value`` as an array of real numbers, of whatever type they are. TypeError if it is none."""
     if np.ma.is_masked(value):

@@ -12,9 +12,10 @@ from jax import lax
 from initlab.architectures.chain import Chain, observed_answer
 from initlab.architectures.draws import key_of
 from initlab.architectures.transformer import Transformer
+from initlab.checking import several, short
 from initlab.data import Batch, digits
 from initlab.parameters import Weights
-from initlab.setting import whole_number
+from initlab.setting import MAX_SCALE, bounded_number, whole_number
 
 WIDTHS = (64, 128, 256, 512, 1024)
 MAX_STEPS = 100
@@ -126,14 +127,21 @@ def coordinate_check(
     (2, 2, 3)
     """
     if not isinstance(setting, Transformer):
-        raise TypeError(f"coordinate_check takes a Transformer(start='mup'), not {setting!r}")
-    settings = [setting.replace(width=width) for width in sorted(set(widths))]
+        raise TypeError(f"coordinate_check takes a Transformer(start='mup'), not {short(setting)}")
+    widths = several("widths", widths, (64, 128))
+    settings = {setting.replace(width=width) for width in widths}
+    settings = sorted(settings, key=lambda setting: setting.width)
     if len(settings) < 2:
-        raise ValueError(f"widths must be two or more, such as 64 and 128, not {widths!r}")
+        raise ValueError(f"widths must be two or more, such as 64 and 128, not {short(widths)}")
     steps = whole_number("steps", steps, 1, MAX_STEPS)
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, such as 0.01, not {learning_rate!r}")
+    learning_rate = bounded_number("learning_rate", learning_rate, MAX_SCALE)
+    if learning_rate == 0:
+        raise ValueError("learning_rate must be above 0, such as 0.01, not 0")
     batch = digits(16) if batch is None else batch
+    if not isinstance(batch, Batch):
+        raise TypeError(
+            f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
+        )
     sizes = batch.inputs.shape[1], batch.classes
     base = settings[0].learning_rates(*sizes)
     found = []

@@ -1,17 +1,19 @@
 """The live widget: sliders in, picture out. Built of core ipywidgets alone, so it runs anywhere."""
 
+import dataclasses
+
 import ipywidgets
 
 from initlab import controls as control_widgets
 from initlab import page, preparation
-from initlab.catalogue import nearest
+from initlab.checking import several, short
 from initlab.controls import check_range, default_controls, fields_by_control
 from initlab.data import Batch, digits
 from initlab.diagnosis import Diagnosis, diagnose
 from initlab.live import ROW, Live
 from initlab.panels import DEFAULT_PANELS, PANELS, panels_for
 from initlab.plots import DPI, Picture
-from initlab.setting import AnySetting, Setting, whole_number
+from initlab.setting import AnySetting, Setting, one_of, whole_number
 from initlab.signals import Signals, probe
 from initlab.theory import predict
 
@@ -231,21 +233,20 @@ def explore(
     Raises:
       ValueError, TypeError: a wrong value or name; the message names the nearest choice.
     """
-    if not (isinstance(network, type) and issubclass(network, AnySetting)):
+    kind = isinstance(network, type) and issubclass(network, AnySetting)
+    if not kind or not dataclasses.fields(network):  # AnySetting itself is no kind of network
         raise TypeError(
-            f"network must be a kind of setting, such as initlab.Setting, not {network!r}"
+            f"network must be a kind of setting, such as initlab.Setting, not {short(network)}"
         )
     controls = default_controls(network) if controls is None else controls
+    controls = several("controls", controls, ("depth", "gain"))
+    panels = several("panels", panels, DEFAULT_PANELS)
     names = [("control", name, tuple(fields_by_control(network))) for name in controls]
     names += [("panel", name, tuple(panels_for(network))) for name in panels]
-    for kind, name, known in (*names, ("theme", theme, THEMES)):
-        if name not in known:
-            raise ValueError(
-                f"unknown {kind} {name!r}{nearest(str(name), known) or '.'}"
-                f" Known are: {', '.join(known)}"
-            )
+    for word, name, known in (*names, ("theme", theme, THEMES)):
+        one_of(word, name, known)
     if batch is not None and not isinstance(batch, Batch):
-        raise TypeError(f"batch must be a Batch, such as Batch(inputs, labels), not {batch!r}")
+        raise TypeError(f"batch must be a Batch, such as Batch(inputs, labels), not {short(batch)}")
     counted, (lowest, largest) = network.counted, network.limits(network.counted)
     if max_depth is not None:
         largest = whole_number("max_depth", max_depth, lowest, largest)
@@ -254,4 +255,4 @@ def explore(
         start = start.replace(**{counted: min(getattr(start, counted), largest)})
     check_range(start, largest)
     batch = digits(network.examples) if batch is None else batch
-    return Explorer(start, batch, tuple(panels), tuple(controls), largest, theme)
+    return Explorer(start, batch, panels, controls, largest, theme)

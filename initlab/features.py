@@ -9,6 +9,7 @@ from jax import lax
 
 from initlab.architectures.chain import Chain
 from initlab.architectures.convolutional import Convolutional
+from initlab.checking import short
 from initlab.data import Batch, digits
 from initlab.figures import DPI, SpokenFigure
 from initlab.setting import whole_number
@@ -51,8 +52,14 @@ def feature_maps(
     (3, 8, 8, 4)
     """
     if not isinstance(setting, Convolutional):
-        raise TypeError(f"feature maps are those of a Convolutional(depth=8), not of {setting!r}")
+        raise TypeError(
+            f"feature maps are those of a Convolutional(depth=8), not of {short(setting)}"
+        )
     batch = digits(setting.examples) if batch is None else batch
+    if not isinstance(batch, Batch):
+        raise TypeError(
+            f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
+        )
     example = whole_number("example", example, 0, len(batch) - 1)
     sizes = batch.inputs.shape[1], batch.classes
     chain, parameters = setting.chain(*sizes), weights(setting, *sizes)

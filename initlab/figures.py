@@ -2,15 +2,19 @@
 
 import base64
 import io
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from initlab.checking import flag, real_array, several, short
+from initlab.setting import whole_number
 from initlab.themes import THEMES
 
 DPI = 96
+_LARGEST = 10_000  # side of a picture, or number of pictures
 
 
 class SpokenFigure(Figure):
@@ -43,17 +47,25 @@ def plot_neurons(weight, count: int = 10, shape: tuple[int, int] = (8, 8)) -> Sp
       shape: of the input's picture; 8 x 8 for the digits.
 
     Raises:
-      ValueError: the shape does not fit the features.
+      ValueError: the shape does not fit the features, or a count below 1.
+      TypeError: a weight that is no array of numbers, or a shape that is not two of them.
     """
-    weight = np.asarray(weight)
+    weight, shape = real_array("weight", weight), several("shape", shape, (8, 8))
+    if len(shape) != 2:
+        raise ValueError(f"shape must be two numbers, such as (8, 8), not {short(shape)}")
+    shape = tuple(whole_number("shape", side, 1, _LARGEST) for side in shape)
+    count = whole_number("count", count, 1, _LARGEST)
     if weight.ndim != 2 or weight.shape[0] != np.prod(shape):
         raise ValueError(
             f"weight must be [{np.prod(shape)}, units] for pictures of {shape[0]} x {shape[1]},"
             f" not {list(weight.shape)}"
         )
-    count = min(count, weight.shape[1])
+    if weight.shape[1] == 0:
+        raise ValueError("weight must have a unit at least, not 0")
+    weight, count = weight.astype(np.float64), min(count, weight.shape[1])
     figure = SpokenFigure((1.05 * count, 1.45), dpi=DPI, facecolor=THEMES["light"].paper)
-    largest = np.abs(weight[:, :count]).max() or 1.0
+    known = np.abs(weight[:, :count])
+    largest = known[np.isfinite(known)].max(initial=0.0) or 1.0
     for place, axes in enumerate(figure.subplots(1, count, squeeze=False)[0]):
         picture = weight[:, place].reshape(shape)
         axes.imshow(picture, cmap="PuOr", vmin=-largest, vmax=largest)
@@ -79,7 +91,16 @@ def plot_curves(
       label: of the y axis.
       unit: of the x axis.
       logarithmic: whether the y axis is.
+
+    Raises:
+      TypeError: steps or a curve that are no numbers, curves without names, a label that is none.
+      ValueError: no curve or more than six, no step, or a curve of another length than the steps.
     """
+    steps, curves = _checked_curves(steps, curves)
+    logarithmic = flag("logarithmic", logarithmic)
+    for name, text in (("label", label), ("unit", unit)):
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be a string, not {short(text)}")
     theme = THEMES["light"]
     colors = (theme.blue, theme.red, theme.green, "#CC79A7", "#56B4E9", theme.ink)
     lines = ("-", "--", "-.", ":", (0, (6, 1)), (0, (1, 1)))
@@ -107,6 +128,24 @@ def plot_curves(
     span = f"over {last} {unit}s" if first == 0 else f"for {unit} {first} to {last}"
     figure.alternative_text = f"{label} {span}: {ends}."
     return figure
+
+
+def _checked_curves(steps, curves) -> tuple[np.ndarray, dict]:
+    steps = real_array("steps", steps)
+    if steps.ndim != 1 or not len(steps):
+        raise ValueError(f"steps must be a list of one number or more, not {short(steps)}")
+    if not isinstance(curves, Mapping):
+        raise TypeError(f"curves must be a dict of names and numbers, not {short(curves)}")
+    if not curves:
+        raise ValueError("curves must have one curve at least, such as {'loss': history.loss[0]}")
+    checked = {str(name): real_array(f"curve {name}", values) for name, values in curves.items()}
+    for name, values in checked.items():
+        if values.shape != steps.shape:
+            raise ValueError(
+                f"curve {name} must have {len(steps)} numbers, one for each step, not the shape"
+                f" {values.shape}"
+            )
+    return steps, checked
 
 
 def _between_powers(low: float, high: float) -> tuple[int, ...]:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from initlab.setting import MAX_SEED, whole_number
+
 CASES = 20  # that an answer is tried on
 _COLORS = {True: "#2da44e", False: "#d29922"}  # beside a sign and a word, never alone
 
@@ -114,6 +116,7 @@ def grade(exercise: Exercise, function, seed: int | None = None) -> Result:
             f"hand over the function itself, {exercise.solution.__name__}, without calling it;"
             f" this was {got}",
         )
+    seed = None if seed is None else whole_number("seed", seed, 0, MAX_SEED)
     cases = exercise.cases(np.random.default_rng(seed))
     misfit = _misfit(exercise, function, cases[0])
     if misfit:

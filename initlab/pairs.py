@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import SymLogNorm
 
 from initlab.activations import ACTIVATIONS
+from initlab.checking import several
 from initlab.diagnosis import diagnose
 from initlab.failures import gradient_ratio
 from initlab.figures import DPI, SpokenFigure
@@ -61,6 +62,8 @@ class Table:
 
 def measure_table(depth: int, width: int, initializers, activations, seed: int) -> Table:
     """Probe every pair; the arguments are those of :func:`plot_table`."""
+    initializers = several("initializers", initializers, INITIALIZERS_SHOWN)
+    activations = several("activations", activations, ACTIVATIONS_SHOWN)
     rows = tuple(INITIALIZERS.canonical(name) for name in initializers)
     columns = tuple(ACTIVATIONS.canonical(name) for name in activations)
     if not rows or not columns:

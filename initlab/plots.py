@@ -7,14 +7,15 @@ import math
 
 from matplotlib.figure import Figure
 
-from initlab.catalogue import nearest
+from initlab.checking import several, short
 from initlab.diagnosis import diagnose
 from initlab.figures import DPI, SpokenFigure
 from initlab.frames import Frame
-from initlab.panels import DEFAULT_PANELS, PANELS
-from initlab.setting import MAX_DEPTH, AnySetting
+from initlab.panels import DEFAULT_PANELS, PANELS, panels_for
+from initlab.setting import MAX_DEPTH, AnySetting, one_of
 from initlab.signals import Signals
 from initlab.themes import THEMES
+from initlab.theory import Prediction
 
 PANEL_INCHES = (3.5, 3.25)  # whole pixels at any multiple of DPI
 COLUMNS = 3  # panels in a row
@@ -39,18 +40,12 @@ class Picture(Frame):
         dpi: float = DPI,
         axis: str = AnySetting.axis,
     ):
-        for name, known, word in (
-            *((p, PANELS, "panel") for p in panels),
-            (theme, THEMES, "theme"),
-        ):
-            if name not in known:
-                raise ValueError(
-                    f"unknown {word} {name!r}{nearest(str(name), known) or '.'}"
-                    f" Known are: {', '.join(known)}"
-                )
+        panels = several("panels", panels, DEFAULT_PANELS)
+        panels = tuple(one_of("panel", name, tuple(PANELS)) for name in panels)
+        theme = one_of("theme", theme, tuple(THEMES))
         if not panels:
             raise ValueError(f"a picture needs a panel. Known are: {', '.join(PANELS)}")
-        self.panels, self.layers, self.theme_name = tuple(panels), layers, theme
+        self.panels, self.layers, self.theme_name = panels, layers, theme
         self.axis = axis
         rows = math.ceil(len(panels) / COLUMNS)
         columns = min(len(panels), COLUMNS)
@@ -108,11 +103,22 @@ def plot(signals: Signals, theory=None, *, panels=DEFAULT_PANELS, theme: str = "
       theme: "light" or "dark".
 
     Raises:
-      TypeError: ``signals`` are not Signals.
-      ValueError: an unknown panel or theme.
+      TypeError: ``signals`` are not Signals, ``theory`` no Prediction, or a panel no name.
+      ValueError: an unknown panel or theme, a panel of another kind of network, or a prediction of
+        another depth.
     """
     if not isinstance(signals, Signals):
-        raise TypeError(f"plot takes the Signals that probe returns, not {signals!r}")
+        raise TypeError(f"plot takes the Signals that probe returns, not {short(signals)}")
+    if not isinstance(theory, Prediction | None):
+        raise TypeError(f"theory must be what predict returns, not {short(theory)}")
+    if theory is not None and theory.setting.depth != signals.depth:
+        raise ValueError(
+            f"theory must be that of {signals.depth} layers, as the signals are, not of"
+            f" {theory.setting.depth}"
+        )
+    panels = several("panels", panels, DEFAULT_PANELS)
+    for name in panels:
+        one_of("panel", name, tuple(panels_for(type(signals.setting))))
     picture = Picture(panels, layers=max(signals.depth, 2), theme=theme, axis=signals.setting.axis)
     picture.update(signals, theory)
     picture.figure.alternative_text = f"{signals.setting.describe()} {diagnose(signals)}"

@@ -1,14 +1,16 @@
 """Where a precision will run out, foreseen from theory."""
 
 import functools
+import numbers
 
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.checking import short
 from initlab.data import Batch, digits
 from initlab.initializers import INITIALIZERS
 from initlab.setting import Setting
-from initlab.theory.prediction import predict
+from initlab.theory.prediction import MAX_DEVIATIONS, predict
 from initlab.theory.premises import law_of
 
 
@@ -31,19 +33,27 @@ def predicted_overflow(
       to overflow, or theory is silent.
 
     Raises:
-      TypeError: if ``setting`` is not a Setting or ``batch`` not a Batch.
+      TypeError: if ``setting`` is not a Setting, ``batch`` not a Batch, or a number none.
+      ValueError: more than 1,000 deviations.
 
     >>> predicted_overflow(Setting(20, 128, "relu", "he_normal", gain=4.0, dtype="float16"))
     7
     """
     if not isinstance(setting, Setting):
         raise TypeError(
-            f"predicted_overflow takes a Setting, such as Setting(depth=50), not {setting!r}"
+            f"predicted_overflow takes a Setting, such as Setting(depth=50), not {short(setting)}"
         )
     batch = digits() if batch is None else batch
     if not isinstance(batch, Batch):
         raise TypeError(
             f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
+        )
+    if isinstance(deviations, bool) or not isinstance(deviations, numbers.Real):
+        raise TypeError(f"deviations must be a number, not {short(deviations)}")
+    if not abs(deviations) <= MAX_DEVIATIONS:
+        raise ValueError(
+            f"deviations must be from -{MAX_DEVIATIONS:g} to {MAX_DEVIATIONS:g}, not"
+            f" {short(deviations)}"
         )
     largest = float(jnp.finfo(setting.dtype).max)
     if np.abs(batch.inputs).max() > largest:

@@ -15,6 +15,7 @@ from jax import lax
 
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.catalogue import Catalogue
+from initlab.checking import short
 from initlab.initializers import INITIALIZERS
 from initlab.laws import Initializer
 
@@ -22,6 +23,7 @@ _REACH = 5.0  # activations are tried on [-5, 5]
 _SHAPES = ((64, 16), (16, 16), (16, 10))  # of the weights that initializers are tried on
 _KEYS = 16  # draws that a given variance is checked on
 _ERRORS = 5  # standard errors by which a right variance may miss; by chance one in a million does
+_LONGEST_NAME = 64
 _ROUNDING = 1e-5  # relative, of float32 sums; a function of one entry may differ by so much
 
 
@@ -124,7 +126,7 @@ def register_initializer(
     """
     _check_arguments(INITIALIZERS, name, function, law, when, source)
     if variance is not None and not callable(variance):
-        raise TypeError(f"variance must be a function of fan_in and fan_out, not {variance!r}")
+        raise TypeError(f"variance must be a function of fan_in and fan_out, not {short(variance)}")
     trial = _Trial(f"register_initializer({name!r}, f): ")
     key, shape = jax.random.key(0), _SHAPES[0]
     shown = f"f(key, {shape}, float32)"
@@ -143,10 +145,15 @@ def register_initializer(
             _check_variance(trial, compiled, shape, variance)
 
     def deviation(fan_in, fan_out):
-        return 1.0 if variance is None else math.sqrt(variance(fan_in, fan_out))
+        if variance is None:
+            return 1.0
+        return math.sqrt(_positive(trial, variance, (fan_in, fan_out)))
 
     def draw(key, shape):
-        return jnp.asarray(function(key, shape, jnp.float32), jnp.float32) / deviation(*shape)
+        weight = jnp.asarray(function(key, shape, jnp.float32), jnp.float32)
+        if weight.shape != tuple(shape):
+            trial.fail(f"f(key, {shape}, float32) returned shape {weight.shape}")
+        return weight / deviation(*shape)
 
     entry = Initializer(
         name,
@@ -163,27 +170,24 @@ def register_initializer(
 
 def _check_arguments(catalogue: Catalogue, name, function, law, when, source) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"the name must be a string such as 'mine', not {name!r}")
-    if not name.isidentifier():
-        raise ValueError(f"the name must be letters, digits and underscores, not {name!r}")
+        raise TypeError(f"the name must be a string such as 'mine', not {short(name)}")
+    if not name.isidentifier() or len(name) > _LONGEST_NAME:
+        raise ValueError(
+            f"the name must be letters, digits and underscores, {_LONGEST_NAME} at most, not"
+            f" {short(name)}"
+        )
     if name in catalogue:
         raise ValueError(f"{catalogue.kind} {name!r} is registered already; choose another name")
     if not callable(function):
-        raise TypeError(f"{catalogue.kind} {name!r} must be a function, not {function!r}")
+        raise TypeError(f"{catalogue.kind} {name!r} must be a function, not {short(function)}")
     for label, text in (("law", law), ("when", when), ("source", source)):
         if not isinstance(text, str):
-            raise TypeError(f"{label} must be a string, not {text!r}")
+            raise TypeError(f"{label} must be a string, not {short(text)}")
 
 
 def _check_variance(trial: "_Trial", compiled, shape, variance) -> None:
     """Hold the given variance, and the mean 0, against ``_KEYS`` draws."""
-    shown = f"variance{shape}"
-    try:
-        expected = variance(*shape)
-    except Exception as error:
-        trial.fail(f"{shown} raised {type(error).__name__}: {error}", error)
-    if not isinstance(expected, numbers.Real) or not 0 < expected < math.inf:
-        trial.fail(f"{shown} returned {expected!r}, not a positive finite number")
+    shown, expected = f"variance{shape}", _positive(trial, variance, shape)
     keys = jax.random.split(jax.random.key(0), _KEYS)
     weight = np.concatenate([np.ravel(compiled(key)) for key in keys]).astype(np.float64)
     for values, law, measured in (
@@ -197,6 +201,17 @@ def _check_variance(trial: "_Trial", compiled, shape, variance) -> None:
                 f"{shown} returned {expected:g}, so {measured} of f(key, {shape}, float32) should"
                 f" be {law:g}, but over {_KEYS} keys it is {values.mean():.4g}"
             )
+
+
+def _positive(trial: "_Trial", variance, shape) -> float:
+    """What ``variance`` says of a shape, which may be one that it was not tried on."""
+    try:
+        expected = variance(*shape)
+    except Exception as error:
+        trial.fail(f"variance{shape} raised {type(error).__name__}: {error}", error)
+    if not isinstance(expected, numbers.Real) or not 0 < expected < math.inf:
+        trial.fail(f"variance{shape} returned {short(expected)}, not a positive finite number")
+    return float(expected)
 
 
 class _Trial:
@@ -217,7 +232,7 @@ class _Trial:
             first_line = str(error).strip().partition("\n")[0]
             self.fail(f"{shown} raised {type(error).__name__}: {first_line}", error)
         if not isinstance(result, jax.Array | np.ndarray):
-            self.fail(f"{shown} returned {result!r:.60}, not an array")
+            self.fail(f"{shown} returned {short(result)}, not an array")
         if result.shape != shape:
             self.fail(f"{shown} returned shape {result.shape}")
         if not jnp.issubdtype(result.dtype, jnp.floating):

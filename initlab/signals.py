@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlab import details
+from initlab.checking import short
 from initlab.data import Batch, digits
 from initlab.measures import HISTOGRAM_EDGES
 from initlab.network import measure
 from initlab.parameters import GivenParameters, Parameters
-from initlab.setting import AnySetting
+from initlab.setting import MAX_SCALE, AnySetting, bounded_number, one_of, whole_number
 from initlab.starts import checked_weights, fitted
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ class Signals:
         return self.setting.depth
 
     def by_layer(self, name: str) -> np.ndarray:
-        """One of the fields above, or one of ``more``."""
+        """One of the fields above by layer, or one of ``more``; ValueError for any other name."""
+        one_of("measure", name, (*LAYER_FIELDS, *self.more))
         return self.more[name] if name in self.more else getattr(self, name)
 
     def update_to_weight_ratio(self, learning_rate: float = 0.01) -> np.ndarray:
@@ -86,12 +88,14 @@ class Signals:
 
         About 1e-3 is where training tends to go well; NaN where the weights are all zero.
         """
+        learning_rate = bounded_number("learning_rate", learning_rate, MAX_SCALE)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = learning_rate * self.weight_gradient_norm / self.weight_norm
         return np.where(self.weight_norm > 0, ratio, np.nan)
 
     def jacobian_singular_values(self, example: int = 0) -> np.ndarray:
         """See :func:`initlab.details.jacobian_singular_values`; measured when asked for."""
+        example = whole_number("example", example, 0, len(self.batch) - 1)
         return details.jacobian_singular_values(self.setting, self.batch, example, self.weights)
 
     def neuron_correlation(self) -> np.ndarray:
@@ -218,7 +222,7 @@ def probe(
     array([1., 1., 1.])
     """
     if not isinstance(setting, AnySetting):
-        raise TypeError(f"probe takes a Setting, such as Setting(depth=50), not {setting!r}")
+        raise TypeError(f"probe takes a Setting, such as Setting(depth=50), not {short(setting)}")
     batch = digits(setting.examples) if batch is None else batch
     if not isinstance(batch, Batch):
         raise TypeError(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import optax
 
+from initlab.checking import flag
 from initlab.data import Batch, digits
 from initlab.prophet import learned
 from initlab.setting import Setting, whole_number
@@ -90,8 +91,8 @@ def train_sweep(
     if chunk is not None:
         chunk = whole_number("chunk", chunk, 1, len(settings))
 
-    if progress not in (None, True, False):
-        raise TypeError(f"progress must be True, False or None, not {progress!r}")
+    if progress is not None:
+        progress = flag("progress", progress)
 
     columns = {name: np.full(len(grid), np.nan) for name in VARIABLES}
     columns |= {"learned": np.zeros(len(grid), bool), "diverged_at": np.full(len(grid), -1)}

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import optax
 
+from initlab.checking import flag, several, short
 from initlab.data import DIGITS, Batch, digits
 from initlab.history import History, names_of
 from initlab.models import model_of
@@ -88,7 +89,7 @@ def train(
     [0.0, 0.0, 0.0]
     """
     if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be a function of step and history, not {progress!r}")
+        raise TypeError(f"progress must be a function of step and history, not {short(progress)}")
     run = begin(
         settings,
         batch,
@@ -135,7 +136,7 @@ def begin(
     optimizer = optax.sgd(0.1) if optimizer is None else optimizer
     if not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):
         raise TypeError(
-            f"optimizer must be one of optax's, such as optax.adam(1e-3), not {optimizer!r}"
+            f"optimizer must be one of optax's, such as optax.adam(1e-3), not {short(optimizer)}"
         )
     steps = whole_number("steps", steps, 1, _MOST_STEPS)
     batch_size = len(batch) if batch_size is None else batch_size
@@ -144,6 +145,7 @@ def begin(
     seed = whole_number("seed", seed, 0, 2**32 - 1)
     record_every = -(-steps // RECORDS) if record_every is None else record_every
     record_every = whole_number("record_every", record_every, 1, _MOST_STEPS)
+    keep_first_layer = flag("keep_first_layer", keep_first_layer)
     for name, value in (("dropout", dropout), ("keep_first_layer", keep_first_layer)):
         others = [setting for setting in settings if not isinstance(setting, Setting)]
         if value and others:
@@ -194,22 +196,20 @@ def _checked_settings(settings, initial, seeds) -> tuple[tuple, tuple, list]:
     names = None
     if isinstance(settings, dict):
         names, settings = tuple(map(str, settings)), settings.values()
-    if isinstance(settings, str) or not hasattr(settings, "__iter__"):
-        raise TypeError(
-            f"train takes a Setting or several, such as [Setting(depth=3)], not {settings!r}"
-        )
-    settings = tuple(settings)
+    settings = several("settings", settings, (Setting(),))
     if not settings:
         raise ValueError("train needs a Setting at least; the list of settings is empty")
     for place, setting in enumerate(settings):
         if not isinstance(setting, AnySetting):
-            raise TypeError(f"settings[{place}] must be a Setting, not {setting!r}")
+            raise TypeError(f"settings[{place}] must be a Setting, not {short(setting)}")
         if setting.dtype != "float32":
             raise ValueError(
                 f"train computes in float32, but settings[{place}] has dtype {setting.dtype!r};"
                 " the nearest is setting.replace(dtype='float32')"
             )
-    starts = [None] * len(settings) if initial is None else list(initial)
+    starts = [None] * len(settings)
+    if initial is not None:
+        starts = list(several("initial", initial, (None,)))
     if len(starts) != len(settings):
         raise ValueError(
             f"initial must have weights, or None, for each of {len(settings)} settings,"

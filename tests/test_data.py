@@ -137,8 +137,8 @@ def test_wrong_sizes_are_named(make, arguments):
     ("make", "kept"),
     [
         (data.digits, data._digits),
-        (data.gaussian, data.gaussian),
-        (data.spirals, data.spirals),
+        (data.gaussian, data._gaussian),
+        (data.spirals, data._spirals),
     ],
 )
 def test_the_same_seed_gives_the_same_batch(make, kept):

@@ -5,9 +5,10 @@ import sys
 
 import numpy as np
 
+from initlab.checking import short
 from initlab.data import DIGITS, digits
 from initlab.setting import whole_number
-from initlab.sweeps.grid import FIELDS
+from initlab.sweeps.grid import FIELDS, MAX_VALUES
 
 _ALL = {"initializer": "all", "activation": "all"}
 _EXAMPLE = (
@@ -58,7 +59,7 @@ def run(chosen: argparse.Namespace) -> int:
             progress=True,
             **axes,
         )
-    except (TypeError, ValueError, OSError, ImportError, RuntimeError) as error:
+    except (TypeError, ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
         print(f"initlab: {error}", file=sys.stderr)
         return 2
     print(found)
@@ -99,11 +100,13 @@ def values_of(name: str, text: str):
             (step,) = step or (1,)
             # half a rounding more, so that a last value that is met is not lost to a rounding
             count = int(np.floor((last - first) / step + 1e-9)) + 1
+            if count > MAX_VALUES:
+                raise ValueError("more values than an axis may have")
             return [kind(first + place * step) for place in range(count)]
         values = [kind(part) for part in text.split(",")]
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(
             f"--{name.replace('_', '-')} takes {kind.__name__} values such as 3, 1,5,9 or 1:100:5,"
-            f" not {text!r}"
+            f" {MAX_VALUES:,} at most, not {short(text)}"
         ) from None
     return values if "," in text else values[0]

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 
@@ -13,6 +14,7 @@ from initlab.catalogue import nearest
 from initlab.initializers import menu
 from initlab.setting import Setting
 
+MAX_VALUES = 10**6  # of an axis
 MAX_POINTS = 10**8  # beyond that, even the list of points fills a memory
 
 FIELDS = {field.name: field.default for field in dataclasses.fields(Setting)}
@@ -150,6 +152,9 @@ def grid_of(**axes) -> Grid:
 
 def _axis(name: str, values: Iterable) -> tuple:
     """The checked values of an axis; plain numbers and strings, whatever NumPy made of them."""
+    values = tuple(itertools.islice(values, MAX_VALUES + 1))  # what never ends is not gone through
+    if len(values) > MAX_VALUES:
+        raise ValueError(f"the axis {name} has more than {MAX_VALUES:,} values; sweep parts")
     checked = tuple(
         _checked(name, value.item() if isinstance(value, np.generic) else value) for value in values
     )

@@ -1,7 +1,10 @@
 """``initlab.sweep``: a grid of settings, measured, as an ``xarray.Dataset``."""
 
+import os
+
 import jax
 
+from initlab.checking import flag, several, short
 from initlab.data import Batch, digits
 from initlab.setting import one_of, whole_number
 from initlab.signals import LAYER_FIELDS
@@ -65,8 +68,12 @@ def sweep(
     names = _measures(measures)
     if chunk is not None:
         chunk = whole_number("chunk", chunk, 1, MAX_CHUNK)
-    if progress not in (None, True, False):
-        raise TypeError(f"progress must be True, False or None, not {progress!r}")
+    if progress is not None:
+        progress = flag("progress", progress)
+    if not isinstance(store, str | os.PathLike | None):
+        raise TypeError(f"store must be the path of a folder, not {short(store)}")
+    if store == "":
+        raise ValueError("store must name a folder, such as 'map.zarr', not ''")
     grid = grid_of(**axes)
     check_memory(grid, names)
     runner = Runner(batch, names, grid.deepest, chunk)
@@ -89,7 +96,7 @@ def sweep(
 def _measures(given) -> tuple[str, ...]:
     if given is None:
         return points.CHEAP
-    given = [given] if isinstance(given, str) else list(given)
+    given = [given] if isinstance(given, str) else several("measures", given, LAYER_FIELDS[:1])
     wanted = {one_of("measure", name, LAYER_FIELDS) for name in given}
     return tuple(name for name in LAYER_FIELDS if name in wanted)
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from initlab import quadrature
 from initlab.activations import ACTIVATIONS, Activation
+from initlab.checking import real_array
 from initlab.theory.kernels import Kernels, kernels
 
 
@@ -26,14 +27,24 @@ def kernels_of(activation) -> Kernels:
 
 
 def checked(**values) -> list[np.ndarray]:
-    """Values as float64 arrays; ValueError for one that is negative or NaN."""
+    """Values as float64 arrays that broadcast against each other.
+
+    ValueError for one that is negative, NaN or infinite, and for shapes that do not fit.
+    """
     arrays = []
     for name, value in values.items():
-        array = np.asarray(value, np.float64)
-        if not (array >= 0).all():
-            wrong = array[~(array >= 0)].flat[0]
-            raise ValueError(f"{name} must be 0 or more, not {wrong:g}")
+        array = real_array(name, value).astype(np.float64)
+        fine = (array >= 0) & (array < np.inf)
+        if not fine.all():
+            raise ValueError(f"{name} must be 0 or more, and finite, not {array[~fine].flat[0]:g}")
         arrays.append(array)
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError as error:
+        shapes = ", ".join(
+            f"{name} {array.shape}" for name, array in zip(values, arrays, strict=True)
+        )
+        raise ValueError(f"shapes must fit each other, not {shapes}") from error
     return arrays
 
 
@@ -94,7 +105,7 @@ def correlation_map(
     q, weight_variance, bias_variance = checked(
         q=q, weight_variance=weight_variance, bias_variance=bias_variance
     )
-    correlation = np.asarray(correlation, np.float64)
+    correlation = real_array("correlation", correlation).astype(np.float64)
     if not (np.abs(correlation) <= 1).all():
         wrong = correlation[~(np.abs(correlation) <= 1)].flat[0]
         raise ValueError(f"a correlation must be from -1 to 1, not {wrong:g}")

@@ -16,14 +16,17 @@ import numpy as np
 
 from initlab import quadrature
 from initlab.activations import ACTIVATIONS
+from initlab.checking import short
 from initlab.data import Batch, digits
 from initlab.initializers import INITIALIZERS
-from initlab.setting import AnySetting, Setting
+from initlab.setting import AnySetting, Setting, bounded_number, one_of
 from initlab.theory.finite_width import Network, log_variances
 from initlab.theory.fixed_points import Limits, limits
 from initlab.theory.kernels import FAR, Kernels, kernels
 from initlab.theory.premises import given_by, law_of
 from initlab.theory.readout import readout_noise, softmax_gradient
+
+MAX_DEVIATIONS = 1000.0  # of a band
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,10 +72,8 @@ class Prediction:
             "preactivation_variance": self.preactivation_log_std,
             "gradient_second_moment": self.gradient_log_std,
         }
-        if field not in log_std:
-            raise ValueError(f"there is no band for {field!r}; there is for {', '.join(log_std)}")
-        if not deviations >= 0:
-            raise ValueError(f"deviations must be 0 or more, not {deviations!r}")
+        field = one_of("field with a band", field, tuple(log_std))
+        deviations = bounded_number("deviations", deviations, MAX_DEVIATIONS)
         mean, std = getattr(self, field), log_std[field]
         with np.errstate(over="ignore"):
             return tuple(mean * np.exp(-(std**2) / 2 + side * deviations * std) for side in (-1, 1))
@@ -115,7 +116,7 @@ def predict(setting: AnySetting, batch: Batch | None = None) -> Prediction:
     ('critical', 1.0)
     """
     if not isinstance(setting, AnySetting):
-        raise TypeError(f"predict takes a Setting, such as Setting(depth=50), not {setting!r}")
+        raise TypeError(f"predict takes a Setting, such as Setting(depth=50), not {short(setting)}")
     batch = digits(setting.examples) if batch is None else batch
     if not isinstance(batch, Batch):
         raise TypeError(
