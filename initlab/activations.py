@@ -28,16 +28,18 @@ class Activation:
     """
 
     name: str
-    function: Callable = dataclasses.field(repr=False)  # jax.Array -> jax.Array, elementwise
+    function: Callable[[jax.Array], jax.Array] = dataclasses.field(
+        repr=False
+    )  # jax.Array -> jax.Array, elementwise
     law: str = dataclasses.field(default="", compare=False)  # LaTeX, without dollar signs
     when: str = dataclasses.field(default="", compare=False)
     source: str = dataclasses.field(default="", compare=False)
 
-    def derivative(self, z):
+    def derivative(self, z: jax.Array) -> jax.Array:
         """``phi'(z)``, elementwise, as JAX's own differentiation gives it."""
         return self.with_derivative(z)[1]
 
-    def with_derivative(self, z):
+    def with_derivative(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         """``(phi(z), phi'(z))``, elementwise, in one go."""
         return jax.jvp(self.function, (z,), (jnp.ones_like(z),))
 

@@ -1,6 +1,8 @@
 """The explorer's controls: one widget for each field of a setting, and the way between them."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import ipywidgets
 
@@ -46,6 +48,10 @@ _WIDE = {"layout": ipywidgets.Layout(width="325px")}
 _NAMES = {"bias_std": "bias"}  # where a control's name is not its field's
 
 
+#: by name; ipywidgets does not tell of what type its widgets' values are
+Controls = dict[str, Any]
+
+
 def fields_by_control(kind: type[AnySetting]) -> dict[str, dataclasses.Field]:
     """The fields of a kind of setting by the names of their controls: sliders, menus, then seed.
 
@@ -68,14 +74,14 @@ def default_controls(kind: type[AnySetting]) -> tuple[str, ...]:
     return tuple(name for name in fields_by_control(kind) if name != "dtype")
 
 
-def make(setting: AnySetting, largest: int, panels) -> dict[str, ipywidgets.Widget]:
+def make(setting: AnySetting, largest: int, panels: Sequence[str]) -> Controls:
     """One widget for each control and each button, by name, standing where the setting says.
 
     ``largest`` is the last position of the slider that counts layers.
     """
     auto = {"layout": ipywidgets.Layout(width="auto")}
     offered = panels_for(type(setting))
-    widgets = {
+    widgets: Controls = {
         name: _widget(field, setting, largest)
         for name, field in fields_by_control(type(setting)).items()
     }
@@ -136,7 +142,7 @@ def _ratios(value: float) -> list[tuple[str, float]]:
     return [(f"{ratio:.4g}", ratio) for ratio in sorted({*GAINS, value})]
 
 
-def read(widgets: dict, kind: type[AnySetting]) -> AnySetting:
+def read(widgets: Controls, kind: type[AnySetting]) -> AnySetting:
     """The setting that the controls say."""
     values = {}
     for name, field in fields_by_control(kind).items():
@@ -146,7 +152,7 @@ def read(widgets: dict, kind: type[AnySetting]) -> AnySetting:
     return kind(**values)
 
 
-def write(widgets: dict, setting: AnySetting) -> None:
+def write(widgets: Controls, setting: AnySetting) -> None:
     """Move the controls to a setting."""
     for name, field in fields_by_control(type(setting)).items():
         widget, value = widgets[name], getattr(setting, field.name)
@@ -155,7 +161,7 @@ def write(widgets: dict, setting: AnySetting) -> None:
         widget.value = value
 
 
-def positions(widget: ipywidgets.Widget) -> list:
+def positions(widget: Any) -> list[Any]:
     """All values that a menu or a slider of steps can take."""
     if isinstance(widget, ipywidgets.IntSlider):
         return list(range(widget.min, widget.max + 1, widget.step))

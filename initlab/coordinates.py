@@ -10,7 +10,7 @@ import optax
 from jax import lax
 
 from initlab.architectures.chain import Chain, observed_answer
-from initlab.architectures.draws import key_of
+from initlab.architectures.draws import Matrix, key_of
 from initlab.architectures.transformer import Transformer
 from initlab.checking import several, short
 from initlab.data import Batch, digits
@@ -49,8 +49,12 @@ class CoordinateCheck:
         return "\n".join([*lines, "power" + "".join(f"{x:10.2f}" for x in self.growth[-1])])
 
 
+#: what is drawn, by part of the network, in a form that can be compiled for
+Matrices = tuple[tuple[tuple[str, Matrix], ...], ...]
+
+
 @functools.partial(jax.jit, static_argnames=("matrices", "layers"))
-def _draw(matrices: Weights, layers: int, scales: Weights, seed) -> Weights:
+def _draw(matrices: Matrices, layers: int, scales: Weights, seed) -> Weights:
     """Only the layers that there are: the draws that are kept have room for all there might be."""
     parts = []
     for place, (arrays, own) in enumerate(zip(matrices, scales, strict=True)):
@@ -151,13 +155,13 @@ def coordinate_check(
             one.learning_rates(*sizes),
             base,
         )
-        matrices = Weights(*(tuple(part.items()) for part in one.matrices(*sizes)))
+        matrices = tuple(tuple(part.items()) for part in one.matrices(*sizes))
         scales = one.scales(*sizes)
         scales = scales._replace(layers={name: scale[0] for name, scale in scales.layers.items()})
         parameters = _draw(matrices, one.blocks, scales, np.uint32(one.seed))
         chain, knobs = one.chain(*sizes), one.knobs()
         # no menu here: one activation compiles in a third of the time that all take
-        chosen = chain.activations[knobs["activation"]]
+        chosen = chain.activations[int(knobs["activation"])]
         chain = dataclasses.replace(chain, activations=(chosen,))
         knobs |= {"activation": np.int32(0)}
         found.append(_train(chain, steps, knobs, parameters, rates, batch.inputs, batch.labels))

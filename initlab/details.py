@@ -39,9 +39,12 @@ def _follow(activations, dtype, draws: Draws, scales: Scales, depth, activation,
         return phi(z), jacobian, exponent + shift
 
     state = layer(0, inputs.astype(dtype), jnp.eye(inputs.shape[1]), 0, draws.first)
-    return lax.fori_loop(
-        1, depth, lambda index, state: layer(index, *state, draws.hidden[index - 1]), state
-    )
+
+    def further(index, state):
+        x, jacobian, exponent = state
+        return layer(index, x, jacobian, exponent, draws.hidden[index - 1])
+
+    return lax.fori_loop(1, depth, further, state)
 
 
 def follow(setting: Setting, batch: Batch, example: int = 0, weights=None):

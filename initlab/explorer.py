@@ -1,8 +1,11 @@
 """The live widget: sliders in, picture out. Built of core ipywidgets alone, so it runs anywhere."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import ipywidgets
+from matplotlib.figure import Figure
 
 from initlab import controls as control_widgets
 from initlab import page, preparation
@@ -15,27 +18,38 @@ from initlab.panels import DEFAULT_PANELS, PANELS, panels_for
 from initlab.plots import DPI, Picture
 from initlab.setting import AnySetting, Setting, one_of, whole_number
 from initlab.signals import Signals, probe
-from initlab.theory import predict
+from initlab.theory import Prediction, predict
 
 THEMES = ("auto", "light", "dark")
 
 
-class Explorer(Live):
+class Explorer(Live[Picture]):
     """Sliders over a picture of one network's signals; make one with :func:`initlab.explore`.
 
     Nothing is computed until it is shown, or until ``signals``, ``diagnosis`` or ``figure`` is
     asked for.
     """
 
-    def __init__(self, setting: AnySetting, batch: Batch, panels, controls, largest, theme):
+    def __init__(
+        self,
+        setting: AnySetting,
+        batch: Batch,
+        panels: Sequence[str],
+        controls: Sequence[str],
+        largest: int,
+        theme: str,
+    ):
         super().__init__("an initlab explorer", follows_theme=theme == "auto")
         self.batch = batch
         self._start, self._largest = setting, largest
         self._theme = theme
         self._many = False  # while many controls are moved at once
         self._prepares = False  # for other widths, once it is shown
-        self._signals = self._prediction = self._diagnosis = self._pinned = None
-        self._pictures = {}  # dpi -> Picture
+        self._signals: Signals | None = None
+        self._prediction: Prediction | None = None
+        self._diagnosis: Diagnosis | None = None
+        self._pinned: Signals | None = None
+        self._pictures: dict[float, Picture] = {}  # by dpi
         self.controls = control_widgets.make(setting, largest, panels)
         self.code = ipywidgets.HTML()
         self._arrange_controls(controls)
@@ -49,7 +63,7 @@ class Explorer(Live):
         self.controls["draw again"].on_click(lambda _: self._next_seed())
         self.controls["reset"].on_click(lambda _: self._to_start())
 
-    def _arrange_controls(self, controls) -> None:
+    def _arrange_controls(self, controls: Sequence[str]) -> None:
         known = fields_by_control(type(self._start))
         sliders = [name for name in known if name in controls and name != "seed"]
         seed = ["seed", "draw again"] if "seed" in controls else []
@@ -85,16 +99,18 @@ class Explorer(Live):
         """What was measured where the controls stand."""
         if self._signals is None:
             self.update()
+        assert self._signals is not None  # by now it is measured, or an error was raised
         return self._signals
 
     @property
     def diagnosis(self) -> Diagnosis:
         """What the sentence under the picture is made of."""
         self.signals  # noqa: B018 - measures, if nothing was measured yet
+        assert self._diagnosis is not None
         return self._diagnosis
 
     @property
-    def figure(self):
+    def figure(self) -> Figure:
         """The matplotlib Figure that is shown."""
         self.signals  # noqa: B018
         return self._frame(DPI).figure
@@ -122,15 +138,15 @@ class Explorer(Live):
         self._show_code()
 
     def _show(self, frame: Picture) -> None:
-        frame.update(self._signals, self._prediction)
+        frame.update(self.signals, self._prediction)
 
     # --- what moves it ---------------------------------------------------------------------
 
-    def _on_move(self, change) -> None:
+    def _on_move(self, change: dict[str, Any]) -> None:
         if not self._many:
             self.update()
 
-    def _on_panels(self, change) -> None:
+    def _on_panels(self, change: dict[str, Any]) -> None:
         if not change["new"]:  # a picture needs a panel
             self.controls["panels"].value = change["old"]
             return
@@ -140,10 +156,10 @@ class Explorer(Live):
         if self._prepares:
             self._prepare_when_idle()
 
-    def _on_choose(self, change) -> None:
+    def _on_choose(self, change: dict[str, Any]) -> None:
         self.controls["panels"].layout.display = "" if change["new"] else "none"
 
-    def _on_pin(self, change) -> None:
+    def _on_pin(self, change: dict[str, Any]) -> None:
         self._pinned = self.signals if change["new"] else None
         self.controls["pin"].description = "unpin" if change["new"] else "pin"
         for picture in self._pictures.values():
@@ -184,7 +200,7 @@ class Explorer(Live):
         """Compile all that this width needs, so that no control but width waits for it later."""
         preparation.prepare(self.setting, self.batch)
 
-    def _prepare(self):
+    def _prepare(self) -> Iterator[int]:
         return preparation.first_frame(self.setting, self.batch)
 
     def _prepare_when_idle(self) -> None:
@@ -210,11 +226,11 @@ def explore(
     batch: Batch | None = None,
     *,
     network: type[AnySetting] = Setting,
-    controls=None,
-    panels=DEFAULT_PANELS,
+    controls: Sequence[str] | None = None,
+    panels: Sequence[str] = DEFAULT_PANELS,
     max_depth: int | None = None,
     theme: str = "auto",
-    **setting,
+    **setting: float | str,
 ) -> Explorer:
     """Sliders over a live picture: what does a start do to signals, gradients and neurons?
 

@@ -25,7 +25,7 @@ class SpokenFigure(Figure):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        FigureCanvasAgg(self)
+        self.raster = FigureCanvasAgg(self)
         self.alternative_text = ""
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -53,7 +53,8 @@ def plot_neurons(weight, count: int = 10, shape: tuple[int, int] = (8, 8)) -> Sp
     weight, shape = real_array("weight", weight), several("shape", shape, (8, 8))
     if len(shape) != 2:
         raise ValueError(f"shape must be two numbers, such as (8, 8), not {short(shape)}")
-    shape = tuple(whole_number("shape", side, 1, _LARGEST) for side in shape)
+    height, width = (whole_number("shape", side, 1, _LARGEST) for side in shape)
+    shape = height, width
     count = whole_number("count", count, 1, _LARGEST)
     if weight.ndim != 2 or weight.shape[0] != np.prod(shape):
         raise ValueError(

@@ -2,10 +2,12 @@
 
 import struct
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
+from matplotlib.artist import Artist
 
-from initlab.figures import DPI
+from initlab.figures import DPI, SpokenFigure
 
 
 class Frame:
@@ -18,7 +20,7 @@ class Frame:
       moving: those of its artists that change from frame to frame, the lowest first.
     """
 
-    def __init__(self, figure, moving):
+    def __init__(self, figure: SpokenFigure, moving: Iterable[Artist]):
         self.figure, self._moving = figure, list(moving)
         self._background = None
 
@@ -30,7 +32,7 @@ class Frame:
 
     def png(self) -> bytes:
         """The picture as it stands, as a PNG."""
-        canvas = self.figure.canvas
+        canvas = self.figure.raster
         if self._background is None:
             for artist in self._moving:
                 artist.set_animated(True)
@@ -59,7 +61,7 @@ def encode(pixels: np.ndarray) -> bytes:
     rows[0, 1:] = lines[0]
     np.subtract(lines[1:], lines[:-1], out=rows[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, red green blue
-    parts = (b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b"")
+    parts = (b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)
 
 

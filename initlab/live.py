@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 import ipywidgets
 from IPython.display import display
@@ -22,7 +23,10 @@ ROW = {
 }
 
 
-class Live(ipywidgets.VBox):
+Shown = TypeVar("Shown", bound=Frame)
+
+
+class Live(ipywidgets.VBox, Generic[Shown]):
     """A picture that follows controls, under them, and over a sentence that says what it shows.
 
     Who makes one of it gives ``description``, ``_measure``, ``_frame`` and ``_show``; what is to be
@@ -37,7 +41,7 @@ class Live(ipywidgets.VBox):
     def __init__(self, name: str, follows_theme: bool = True):
         self._name = name
         self._measured = False
-        self._resting = None  # the timer of the sharper picture
+        self._resting: asyncio.TimerHandle | None = None  # the timer of the sharper picture
         self.image = ipywidgets.Image(format="png")
         if follows_theme:
             self.image.add_class("initlab-auto")
@@ -69,11 +73,11 @@ class Live(ipywidgets.VBox):
         """Compute what the controls ask for."""
         raise NotImplementedError
 
-    def _frame(self, dpi: float) -> Frame:
+    def _frame(self, dpi: float) -> Shown:
         """The picture at a resolution, kept from one call to the next."""
         raise NotImplementedError
 
-    def _show(self, frame: Frame) -> None:
+    def _show(self, frame: Shown) -> None:
         """Move a picture to what was measured."""
         raise NotImplementedError
 

@@ -15,7 +15,7 @@ DEPTHS = (2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 50, 70, 100)
 _STEP = 0.01  # of the phase diagram's sliders
 
 
-class TableExplorer(Live):
+class TableExplorer(Live[TableMap]):
     """A depth slider over the table of pairs; make one with :func:`initlab.explore_table`."""
 
     def __init__(self, start: pairs.Table, width: int, seed: int):
@@ -102,7 +102,7 @@ def explore_table(
     return TableExplorer(start, width, seed)
 
 
-class PhaseExplorer(Live):
+class PhaseExplorer(Live[PhaseMap]):
     """A star on the phase diagram and the sliders that move it; see ``explore_phases``."""
 
     def __init__(self, activation: str, weight_variance: float, bias_variance: float):
@@ -130,9 +130,9 @@ class PhaseExplorer(Live):
     @property
     def setting(self) -> Setting:
         """The star as a start: Glorot's weights, with the gain and the biases that lead there."""
-        _, weight_variance, bias_variance = self._place
+        activation, weight_variance, bias_variance = self._place
         return Setting(
-            activation=self.activation.value,
+            activation=activation,
             initializer="glorot_normal",
             gain=round(weight_variance**0.5, 6),
             bias_std=round(bias_variance**0.5, 6),
@@ -141,8 +141,8 @@ class PhaseExplorer(Live):
     @property
     def _place(self) -> tuple[str, float, float]:
         # a slider adds up its steps
-        numbers = (round(control.value, 6) for control in self._controls[1:])
-        return (self.activation.value, *numbers)
+        weights, biases = (round(control.value, 6) for control in self._controls[1:])
+        return str(self.activation.value), weights, biases
 
     @property
     def description(self) -> str:
@@ -164,9 +164,9 @@ class PhaseExplorer(Live):
         """Theory is computed where it is told; the diagram, when it is first drawn."""
 
     def _frame(self, dpi: float) -> PhaseMap:
-        key = self.activation.value, dpi
+        key = str(self.activation.value), dpi
         if key not in self._frames:
-            self._frames[key] = PhaseMap(self.activation.value, dpi=dpi)
+            self._frames[key] = PhaseMap(key[0], dpi=dpi)
         return self._frames[key]
 
     def _show(self, frame: PhaseMap) -> None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from numpy.typing import ArrayLike
+from jax.typing import ArrayLike
 
 #: Two units are the same neuron if what they do over the batch, forward and backward, differs by
 #: less than this, root mean square, relative to the layer's largest value: 100 times the rounding
@@ -124,7 +124,7 @@ def input_similarity(x: jax.Array) -> jax.Array:
     """
     examples = x.shape[0]
     if examples == 1:
-        return jnp.nan
+        return jnp.float32(jnp.nan)
     length = jnp.sqrt(jnp.sum(x * x, axis=1))
     total = product(1 / jnp.where(length > 0, length, 1.0), x)
     silent = jnp.sum(length == 0)

@@ -118,8 +118,8 @@ class TableMap(Frame):
         self._image.set_data(np.ma.masked_invalid(shown))
         for place, text in self._texts.items():
             fine = table.healthy[place]
-            text.set_text(say_power(table.powers[place]) + (" ✓" if fine else ""))
-            text.set_weight("bold" if fine else "normal")
+            text.set_text(say_power(float(table.powers[place])) + (" ✓" if fine else ""))
+            text.set_fontweight("bold" if fine else "normal")
             background = self._image.to_rgba(np.nan_to_num(shown[place]))
             text.set_color(readable(background, self._theme))
         self._title.set_text(

@@ -158,10 +158,10 @@ class _Theory:
     def update(self, signals: Signals | None, prediction) -> None:
         """Move line and band; where theory is silent, there is none."""
         values = getattr(prediction, self._field, None)
-        silent = values is None or np.isnan(values).all()
+        silent = values is None or bool(np.isnan(values).all())
         for artist in self.artists:
             artist.set_visible(not silent)
-        if silent:
+        if silent or signals is None:
             return
         layers = layers_of(values, signals.depth)
         self._line.set_data(layers, np.clip(values, *self._limits))

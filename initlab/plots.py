@@ -55,8 +55,8 @@ class Picture(Frame):
         figure.set_facecolor(THEMES[theme].paper)
         places = figure.add_gridspec(rows, columns)
         self._parts = [
-            self._build(figure.add_subplot(place), name)
-            for place, name in zip(places, panels, strict=False)  # a row may stay unfilled
+            self._build(figure.add_subplot(places[place]), name)
+            for place, name in enumerate(panels)
         ]
         figure.tight_layout(w_pad=1.5, h_pad=1.5)
         super().__init__(figure, (artist for part in self._parts for artist in part.moving))

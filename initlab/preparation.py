@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from initlab.activations import ACTIVATIONS, branches
 from initlab.data import Batch
@@ -16,6 +16,9 @@ from initlab.setting import AnySetting, Setting, entry_of
 from initlab.starts import fitted
 from initlab.theory import predict
 from initlab.warming import WARMER
+
+#: what is compiled: a key that tells it from others, and what compiles it
+Task = tuple[Hashable, Callable[[], object]]
 
 
 def prepare(setting: AnySetting, batch: Batch) -> None:
@@ -62,7 +65,7 @@ def first_frame(setting: AnySetting, batch: Batch) -> Iterator[int]:
     yield 2
 
 
-def _all_of(setting: AnySetting, batch: Batch) -> list:
+def _all_of(setting: AnySetting, batch: Batch) -> list[Task]:
     """All that a setting's width needs: pairs of a key and a task."""
     tasks = [*_by_activation(setting, batch), *_measuring(setting, batch)]
     for field in dataclasses.fields(setting):
@@ -73,7 +76,7 @@ def _all_of(setting: AnySetting, batch: Batch) -> list:
     return list(dict(reversed(tasks)).items())[::-1]  # each key once, where it came first
 
 
-def _by_activation(setting: AnySetting, batch: Batch):
+def _by_activation(setting: AnySetting, batch: Batch) -> Iterator[Task]:
     """What is computed once for each activation, and kept."""
     lowest, _ = type(setting).limits(setting.counted)
     for name in ACTIVATIONS:
@@ -82,7 +85,7 @@ def _by_activation(setting: AnySetting, batch: Batch):
         yield name, lambda name=name: ACTIVATIONS[name].flat_range
 
 
-def _starting(setting: AnySetting, batch: Batch):
+def _starting(setting: AnySetting, batch: Batch) -> Iterator[Task]:
     """What makes a setting's weights: it draws them, and perhaps fits them to the batch."""
     yield from drawing(setting, batch)
     if setting.fitted_by is not None:
@@ -91,30 +94,30 @@ def _starting(setting: AnySetting, batch: Batch):
         yield (setting.fitted_by, program(setting, batch)), functools.partial(fitted, small, batch)
 
 
-def _measuring(setting: AnySetting, batch: Batch):
+def _measuring(setting: AnySetting, batch: Batch) -> Iterator[Task]:
     yield program(setting, batch), functools.partial(compile_pass, setting, batch)
 
 
 @functools.singledispatch
-def program(setting: AnySetting, batch: Batch):
+def program(setting: AnySetting, batch: Batch) -> Hashable:
     """What the compiled pass of a setting differs by from others; each kind registers its own."""
     raise TypeError(f"there is no way to measure {setting!r}")
 
 
 @program.register
-def _dense_program(setting: Setting, batch: Batch):
+def _dense_program(setting: Setting, batch: Batch) -> Hashable:
     activations, _ = branches(setting.activation)
     return setting.width, setting.dtype, batch.inputs.shape, batch.classes, activations
 
 
 @functools.singledispatch
-def drawing(setting: AnySetting, batch: Batch):
+def drawing(setting: AnySetting, batch: Batch) -> Iterator[Task]:
     """What is compiled to draw a setting's network; each kind registers its own."""
     raise TypeError(f"there is no way to draw {setting!r}")
 
 
 @drawing.register
-def _dense_drawing(setting: Setting, batch: Batch):
+def _dense_drawing(setting: Setting, batch: Batch) -> Iterator[Task]:
     sizes = batch.inputs.shape[1], setting.width, batch.classes
     draw = INITIALIZERS[setting.initializer].draw
     yield (draw, *sizes), functools.partial(compile_draws, draw, *sizes)

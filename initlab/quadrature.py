@@ -31,7 +31,9 @@ def double_precision():
     """Context in which JAX computes in float64; it leaves the reader's own settings alone."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
-    return jax.experimental.enable_x64(True)  # JAX before 0.8
+    from jax import experimental  # JAX before 0.8
+
+    return experimental.enable_x64(True)
 
 
 def sample(functions, points) -> np.ndarray:

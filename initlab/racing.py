@@ -4,6 +4,8 @@ import atexit
 import contextlib
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -11,12 +13,13 @@ from IPython import get_ipython
 from IPython.display import display
 
 from initlab import page
-from initlab.figures import DPI
+from initlab.data import Batch
+from initlab.figures import DPI, SpokenFigure
 from initlab.history import History
 from initlab.live import ROW, SHARPNESS, Live
 from initlab.race_picture import BY_LAYER, MOST_CURVES, RacePicture, describe
 from initlab.run import Run
-from initlab.setting import one_of
+from initlab.setting import AnySetting, one_of
 from initlab.training import begin
 from initlab.warming import WARMER
 
@@ -25,7 +28,7 @@ RECORDS = 100  # how many are made of a race by default
 _GROWTH = 4  # how many times as many steps a stretch may have as the one before
 
 
-class Race(Live):
+class Race(Live[RacePicture]):
     """Starts in training, as curves that grow; make one with :func:`initlab.race`.
 
     Shown in a notebook, it trains in the background: the cell returns at once, other cells can
@@ -37,7 +40,10 @@ class Race(Live):
         super().__init__("an initlab race")
         self._run, self._held_out = run, held_out
         self._frames = {}  # (by_layer, dpi) -> RacePicture
-        self._history, self._error, self._thread, self._handle = None, None, None, None
+        self._history: History | None = None
+        self._error: Exception | None = None
+        self._thread: threading.Thread | None = None
+        self._handle: Any = None  # IPython's, of the cell's output
         self._stopping, self._recorded = threading.Event(), threading.Event()
         self._drawing = threading.RLock()
         self.stop_button = ipywidgets.Button(description="Stop", disabled=True)
@@ -63,11 +69,11 @@ class Race(Live):
         self.start()
         self._recorded.wait()
         if self._history is None:
-            raise self._error
+            raise self._error or RuntimeError("the race ended before its first record")
         return self._history
 
     @property
-    def figure(self):
+    def figure(self) -> SpokenFigure:
         """The matplotlib Figure that is shown."""
         return self._frame(DPI).figure
 
@@ -80,7 +86,7 @@ class Race(Live):
         """Training goes on by itself."""
 
     def _frame(self, dpi: float) -> RacePicture:
-        key = self.by_layer.value, dpi
+        key = str(self.by_layer.value), dpi
         if key not in self._frames:
             run = self._run
             self._frames[key] = RacePicture(
@@ -102,11 +108,16 @@ class Race(Live):
 
     def start(self) -> None:
         """Begin to train in the background; a second call does nothing."""
+        self._training()
+
+    def _training(self) -> threading.Thread:
+        """The thread that trains, which is started if need be."""
         if self._thread is None:
             self.stop_button.disabled = False
             self.status.value = page.status("Preparing.")
             self._thread = threading.Thread(target=self._train, name="initlab-race", daemon=True)
             self._thread.start()
+        return self._thread
 
     def stop(self) -> None:
         """End training early; what was computed is kept."""
@@ -115,15 +126,15 @@ class Race(Live):
 
     def wait(self) -> History:
         """Return when the race is over; an interrupt ends it early. Errors are raised here."""
-        self.start()
+        thread = self._training()
         try:
-            self._thread.join()
+            thread.join()
         except KeyboardInterrupt:
             self.stop()
-            self._thread.join()
+            thread.join()
         if self._error is not None:
             raise self._error
-        return self._history
+        return self.history
 
     def _train(self) -> None:
         try:
@@ -183,7 +194,7 @@ class Race(Live):
 
     def _tell_divergence(self, told: set[int]) -> None:
         """Speak of each start that diverged, once."""
-        history = self._history
+        history = self.history
         diverged = {place for place, at in enumerate(history.diverged_at) if at is not None}
         if diverged - told:
             words = (f"{history.names[p]} {history.say_divergence(p)}" for p in sorted(diverged))
@@ -228,10 +239,11 @@ _RUNNING: dict[Race, object] = {}  # and the cells that show them
 def _end() -> None:
     for race in list(_RUNNING):  # a thread in XLA at exit would abort the process
         race.stop()
-        race._thread.join()
+        if race._thread is not None:
+            race._thread.join()
 
 
-def _cell():
+def _cell() -> object:
     """What the front end calls the cell that is being run; None where it does not say."""
     parent = getattr(get_ipython(), "get_parent", dict)()
     return parent.get("metadata", {}).get("cellId")
@@ -254,7 +266,13 @@ def say_seconds_left(seconds: float) -> str:
     return f"about {int(np.ceil(seconds / 60))} min left"
 
 
-def race(settings, batch=None, *, by_layer: str = "gradient", **options) -> Race:
+def race(
+    settings: AnySetting | Sequence[AnySetting] | Mapping[str, AnySetting],
+    batch: Batch | None = None,
+    *,
+    by_layer: str = "gradient",
+    **options: Any,
+) -> Race:
     """Train several starts side by side, and watch.
 
     Curves of loss, accuracy and one measure by layer grow while training goes on in the

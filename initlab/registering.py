@@ -5,8 +5,8 @@ went wrong, and not as a curve that nobody can explain.
 """
 
 import math
-import numbers
 from collections.abc import Callable
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from initlab.catalogue import Catalogue
 from initlab.checking import short
 from initlab.initializers import INITIALIZERS
 from initlab.laws import Initializer
+from initlab.setting import is_number
 
 _REACH = 5.0  # activations are tried on [-5, 5]
 _SHAPES = ((64, 16), (16, 16), (16, 10))  # of the weights that initializers are tried on
@@ -209,7 +210,7 @@ def _positive(trial: "_Trial", variance, shape) -> float:
         expected = variance(*shape)
     except Exception as error:
         trial.fail(f"variance{shape} raised {type(error).__name__}: {error}", error)
-    if not isinstance(expected, numbers.Real) or not 0 < expected < math.inf:
+    if not is_number(expected) or not 0 < expected < math.inf:
         trial.fail(f"variance{shape} returned {short(expected)}, not a positive finite number")
     return float(expected)
 
@@ -220,7 +221,7 @@ class _Trial:
     def __init__(self, prefix: str):
         self._prefix = prefix
 
-    def fail(self, what: str, cause=None):
+    def fail(self, what: str, cause: BaseException | None = None) -> NoReturn:
         """Raise."""
         raise ValueError(self._prefix + what) from cause
 

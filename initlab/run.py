@@ -2,10 +2,12 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from initlab.history import History
+from initlab.parameters import Parameters
 from initlab.setting import AnySetting
 from initlab.trainer import Group
 
@@ -34,7 +36,9 @@ class Run:
         self.step = 0  # how many were taken
         self.recorded = 0  # how many records there are
         self._group, self._keep_first_layer = group, keep_first_layer
-        self._arrays, self._parameters, self._diverged = {}, [], []
+        self._arrays: dict[str, np.ndarray] = {}
+        self._parameters: list[Parameters] = []
+        self._diverged: list[tuple[int, int] | None] = []
 
     @functools.cached_property
     def _groups(self) -> list[Group]:
@@ -78,7 +82,7 @@ class Run:
 
         Returns float64 arrays ``[S]`` by the names of History; ``diverged_at`` is -1 for never.
         """
-        out = {}
+        out: dict[str, np.ndarray] = {}
         for group in self._groups:
             group.advance(self.schedule[-1])
             found = group.outcome()
@@ -92,7 +96,7 @@ class Run:
             self.schedule[self.recorded] = self.step
             self._add([group.record(self._keep_first_layer) for group in self._groups])
 
-    def _add(self, measured: list[dict]) -> None:
+    def _add(self, measured: list[dict[str, np.ndarray]]) -> None:
         """Add a record: a dict for each group, as :meth:`Group.record` returns them."""
         for name in measured[0]:
             if not self.recorded:
@@ -106,9 +110,9 @@ class Run:
         self._diverged = self._in_place("diverged")
         self.recorded += 1
 
-    def _in_place(self, name: str) -> list:
+    def _in_place(self, name: str) -> list[Any]:
         """What groups have for each of their starts, in the order of settings."""
-        out = [None] * len(self.settings)
+        out: list[Any] = [None] * len(self.settings)
         for group in self._groups:
             for place, own in zip(group.places, getattr(group, name), strict=True):
                 out[place] = own
@@ -117,6 +121,7 @@ class Run:
     def history(self) -> History:
         """The records so far; later ones do not change it."""
         diverged_at, diverged_layer = zip(*(d or (None, None) for d in self._diverged), strict=True)
+        arrays = {name: values[:, : self.recorded] for name, values in self._arrays.items()}
         return History(
             settings=self.settings,
             names=self.names,
@@ -125,6 +130,6 @@ class Run:
             diverged_at=diverged_at,
             diverged_layer=diverged_layer,
             complete=self.complete,
-            **{"first_layer": None}
-            | {name: values[:, : self.recorded] for name, values in self._arrays.items()},
+            first_layer=arrays.pop("first_layer", None),
+            **arrays,
         )

@@ -17,7 +17,7 @@ MAX_SEED = 2**32 - 1
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether it is a real number, one of NumPy's, too, and not a truth value."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
@@ -25,7 +25,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 def whole_number(name: str, value: object, lowest: int, highest: int) -> int:
     """``value`` as an int. TypeError if no number, ValueError if not whole or out of range."""
     allowed = f"{name} must be a whole number from {lowest} to {highest}"
-    if not _is_number(value):
+    if not is_number(value):
         raise TypeError(f"{allowed}, not {short(value)}")
     if value != value:  # NaN
         raise ValueError(f"{allowed}, not {short(value)}")
@@ -38,7 +38,7 @@ def whole_number(name: str, value: object, lowest: int, highest: int) -> int:
 def bounded_number(name: str, value: object, highest: float) -> float:
     """``value`` as a float. TypeError if it is no number, ValueError if outside [0, highest]."""
     allowed = f"{name} must be a finite number from 0 to {highest:g}"
-    if not _is_number(value):
+    if not is_number(value):
         raise TypeError(f"{allowed}, not {short(value)}")
     if value != value:  # NaN
         raise ValueError(f"{allowed}, not {short(value)}")
@@ -64,7 +64,7 @@ def one_of(name: str, value: object, options: Sequence[str]) -> str:
 def one_of_numbers(name: str, value: object, options: tuple[int, ...]) -> int:
     """``value`` as an int. TypeError if no number, ValueError if none of the whole numbers."""
     allowed = f"{name} must be one of {', '.join(map(str, options))}"
-    if not _is_number(value):
+    if not is_number(value):
         raise TypeError(f"{allowed}, not {short(value)}")
     if value != value:  # NaN
         raise ValueError(f"{allowed}, not {short(value)}")

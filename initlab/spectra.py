@@ -56,18 +56,25 @@ class _Eigenvalues:
             artist.set_in_layout(False)
 
     def update(self, signals: Signals, prediction) -> None:
-        self.place(signals.setting)
+        self.place(_recurrent(signals))
 
     def place(self, setting: Recurrent) -> None:
         """Show the spectrum of a setting; those beyond the axes are counted."""
         values = spectrum(setting).ravel()
-        self._dots.set_data(values.real, values.imag)
-        beyond = int(np.sum(np.maximum(abs(values.real), abs(values.imag)) > self._reach))
+        real, imaginary = np.real(values), np.imag(values)
+        self._dots.set_data(real, imaginary)
+        beyond = int(np.sum(np.maximum(abs(real), abs(imaginary)) > self._reach))
         self._remark.set_text(f"{beyond} further out" if beyond else "")
 
     def pin(self, signals: Signals | None) -> None:
-        values = np.empty(0) if signals is None else spectrum(signals.setting).ravel()
-        self._ghost.set_data(values.real, values.imag)
+        values = np.empty(0) if signals is None else spectrum(_recurrent(signals)).ravel()
+        self._ghost.set_data(np.real(values), np.imag(values))
+
+
+def _recurrent(signals: Signals) -> Recurrent:
+    setting = signals.setting
+    assert isinstance(setting, Recurrent)  # the panel serves no other kind
+    return setting
 
 
 def plot_spectrum(setting: Recurrent) -> SpokenFigure:

@@ -10,6 +10,7 @@ import re
 import string
 import tomllib
 from importlib import resources
+from typing import Any
 
 import ipywidgets
 from IPython.display import display
@@ -99,7 +100,7 @@ def read(text: str, file: str) -> list[Question]:
     return [_question(name, table, f"{file}, question {name!r}") for name, table in tables.items()]
 
 
-def _question(name: str, table, where: str) -> Question:
+def _question(name: str, table: dict[str, Any], where: str) -> Question:
     kinds = {"question": str, "choices": list, "right_choices": int}
     table = _fields(table, kinds, {"question", "choices"}, where)
     kinds = {"text": str, "feedback": str, "right": bool}
@@ -121,7 +122,7 @@ def _question(name: str, table, where: str) -> Question:
     return question
 
 
-def _fields(table, kinds: dict, needed: set, where: str) -> dict:
+def _fields(table: object, kinds: dict[str, type], needed: set[str], where: str) -> dict[str, Any]:
     """A table's fields, if they are those that are known and of their kinds; lines joined."""
     if not isinstance(table, dict):
         raise ValueError(f"{where}: a table is asked for, not {table!r:.40}")

@@ -120,17 +120,19 @@ def _signs(history: History, start: int, last: int) -> tuple[Sign, ...]:
         since = records[0]
         layer, where, evidence = found[since][mode]
         # that of a divergence is known between records, too
-        step = history.diverged_at[start] if mode == "divergence" else int(history.steps[since])
+        step, diverged_at = int(history.steps[since]), history.diverged_at[start]
+        if mode == "divergence" and diverged_at is not None:
+            step = diverged_at
         signs.append(Sign(mode, step, layer, evidence, where))
     return tuple(signs)
 
 
-def _shown(history: History, start: int, record: int) -> dict[str, tuple]:
+def _shown(history: History, start: int, record: int) -> dict[str, tuple[int | None, str, str]]:
     """What one record of a start shows: mode -> (layer, where, evidence)."""
     setting, step = history.settings[start], history.steps[record]
     depth = setting.depth
     diverged_at, layer = history.diverged_at[start], history.diverged_layer[start]
-    if diverged_at is not None and diverged_at <= step:
+    if diverged_at is not None and layer is not None and diverged_at <= step:
         where = "at the readout" if layer > depth else f"at layer {layer}"
         mode = "divergence" if diverged_at else "numerical overflow"
         return {mode: (layer, where, "the loss is not a finite number")}
@@ -140,7 +142,9 @@ def _shown(history: History, start: int, record: int) -> dict[str, tuple]:
         failures = [_collapse(setting, distinct), vanishing(gradient), exploding(gradient)]
         if record:
             failures += _updates(history.update_ratio[start, record, :depth])
-    shown = {f.mode: (f.first_layer, f.where, f.evidence) for f in failures if f is not None}
+    shown: dict[str, tuple[int | None, str, str]] = {
+        f.mode: (f.first_layer, f.where, f.evidence) for f in failures if f is not None
+    }
     first, lowest = history.loss[start, 0], history.loss[start, : record + 1].min()
     if record and lowest > (1 - LOSS_FALL) * first:
         shown["loss not falling"] = None, "", f"{first:.4g} at the start, {lowest:.4g} at the best"

@@ -5,12 +5,18 @@ Shapes: T steps, P matrices.
 
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from initlab.architectures.chain import ChainSetting
 from initlab.data import Batch, digits
+from initlab.parameters import Parameters
 from initlab.setting import AnySetting, Setting, whole_number
 from initlab.tables import Table
+
+if TYPE_CHECKING:
+    import xarray
 
 _SHOWN = 12  # matrices in a notebook's table
 
@@ -28,7 +34,7 @@ class Adapted:
     #: the function of ``initlab.adaptive`` that adapted it
     method: str
     #: in the form that ``initlab.weights`` returns
-    weights: object
+    weights: Parameters
     #: names of the weight matrices, in the order in which a signal meets them
     matrices: tuple[str, ...]
     #: [T + 1, P] each matrix's norm after each step, over its norm at the start
@@ -40,7 +46,7 @@ class Adapted:
     #: why the last step was the last, in words
     stopped: str
     #: steps taken -> weights
-    stages: Callable[[int], object]
+    stages: Callable[[int], Parameters]
     #: what it was fitted to; None if that was no batch
     batch: Batch | None = None
 
@@ -49,7 +55,7 @@ class Adapted:
         """How many steps were taken, T."""
         return len(self.objective) - 1
 
-    def at(self, step: int):
+    def at(self, step: int) -> Parameters:
         """The weights after so many steps: at 0 the start itself, at ``steps`` ``weights``.
 
         Raises:
@@ -57,7 +63,7 @@ class Adapted:
         """
         return self.stages(whole_number("step", step, 0, self.steps))
 
-    def to_dataset(self):
+    def to_dataset(self) -> "xarray.Dataset":
         """``scale`` and ``objective`` as an ``xarray.Dataset`` by step and matrix."""
         import xarray  # slow to import, and only this needs it
 
@@ -68,7 +74,7 @@ class Adapted:
             | {"method": self.method, "aim": self.aim, "stopped": self.stopped},
         )
 
-    def _repr_markdown_(self):
+    def _repr_markdown_(self) -> str:
         """What a notebook shows: the same words over a table of matrices, at most twelve."""
         count = len(self.matrices)
         shown = np.unique(np.linspace(0, count - 1, min(count, _SHOWN)).round().astype(int))
@@ -76,7 +82,7 @@ class Adapted:
         table = Table(repr(self), ("matrix", "norm, over that of the start"), tuple(rows))
         return table._repr_markdown_()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         smallest, largest = np.nanmin(self.scale[-1]), np.nanmax(self.scale[-1])
         return (
             f"{self.method}: {self.aim} from {self.objective[0]:.4g} to {self.objective[-1]:.4g}"
@@ -101,7 +107,7 @@ def checked(method: str, setting: AnySetting, batch: Batch | None, kinds: tuple[
         raise TypeError(
             f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"
         )
-    if not isinstance(setting, Setting):
+    if isinstance(setting, ChainSetting):
         setting.check_examples(len(batch))
     return batch
 

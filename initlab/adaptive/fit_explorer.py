@@ -13,7 +13,7 @@ from initlab.signals import Signals, probe
 _PANELS = ("variance", "gradient", "neurons")
 
 
-class FitExplorer(Live):
+class FitExplorer(Live[Picture]):
     """A slider over the steps of a fit; make one with :func:`initlab.explore_fit`."""
 
     def __init__(self, adapted: Adapted, batch: Batch):

@@ -15,9 +15,9 @@ import numpy as np
 from jax import lax
 
 from initlab.activations import ACTIVATIONS, Activation
-from initlab.architectures.chain import Chain, ChainSetting, answer
+from initlab.architectures.chain import Chain, ChainSetting, Knobs, answer
 from initlab.measures import cross_entropy, product
-from initlab.parameters import Weights
+from initlab.parameters import GivenParameters, Parameters, Weights
 from initlab.setting import AnySetting, Setting
 
 
@@ -26,11 +26,11 @@ class Place(NamedTuple):
 
     part: str  # "first", "layers" or "readout"
     name: str
-    index: int | None  # in the stack of layers
+    row: int | None  # in the stack of layers
     label: str  # for tables and axes
 
 
-def parts_of(weights) -> Weights:
+def parts_of(weights: GivenParameters) -> Weights:
     """What ``initlab.weights`` returns for a setting of any kind, as ``Weights``."""
     if isinstance(weights, Weights):
         return weights
@@ -43,7 +43,7 @@ def parts_of(weights) -> Weights:
     return Weights(first, stacked, readout)
 
 
-def weights_of(setting: AnySetting, parts: Weights):
+def weights_of(setting: AnySetting, parts: Weights) -> Parameters:
     """The inverse of :func:`parts_of`: the form that ``initlab.weights`` returns."""
     parts = jax.tree.map(lambda array: np.asarray(array, np.float32), parts)
     if not isinstance(setting, Setting):
@@ -72,7 +72,7 @@ def scaled(parts: Weights, scale: np.ndarray) -> Weights:
     parts = jax.tree.map(lambda array: np.array(array, np.float32), parts)
     for place, factor in zip(places(parts), scale, strict=True):
         array = getattr(parts, place.part)[place.name]
-        where = ... if place.index is None else place.index
+        where = ... if place.row is None else place.row
         array[where] = np.float32(factor) * array[where]
     return parts
 
@@ -84,29 +84,28 @@ class Network(NamedTuple):
     seeds and initializers do not matter.
     """
 
-    activation: Activation | None  # of a dense network
-    chain: Chain | None  # of any other
+    kind: Activation | Chain  # a dense network's activation, or what any other is
 
-    def logits(self, knobs: dict, parts: Weights, inputs):
+    def logits(self, knobs: Knobs, parts: Weights, inputs: jax.Array) -> jax.Array:
         """Logits ``[B, K]``, by a loop that compiles in the same time at any depth."""
-        if self.chain is None:
-            return _dense_logits(self.activation.function, parts, inputs)
+        if isinstance(self.kind, Activation):
+            return _dense_logits(self.kind.function, parts, inputs)
         depth = 1 + len(next(iter(parts.layers.values())))
-        return answer(self.chain, knobs, depth, parts, inputs)
+        return answer(self.kind, knobs, depth, parts, inputs)
 
-    def loss(self, knobs: dict, parts: Weights, inputs, labels):
+    def loss(self, knobs: Knobs, parts: Weights, inputs: jax.Array, labels: jax.Array) -> jax.Array:
         """Mean cross-entropy in nats."""
         return cross_entropy(self.logits(knobs, parts, inputs), labels)
 
 
-def network_of(setting: AnySetting, features: int, classes: int) -> tuple[Network, dict]:
+def network_of(setting: AnySetting, features: int, classes: int) -> tuple[Network, Knobs]:
     """The network of a setting, and the knobs that may turn without compiling again."""
     own = ACTIVATIONS[setting.activation]
     if not isinstance(setting, ChainSetting):
-        return Network(own, None), {}
+        return Network(own), {}
     # of all activations that sliders choose from, one: it is differentiated three times over
     chain = dataclasses.replace(setting.chain(features, classes), activations=(own,))
-    return Network(None, chain), setting.knobs() | {"activation": np.int32(0)}
+    return Network(chain), setting.knobs() | {"activation": np.int32(0)}
 
 
 def _dense_logits(phi, parts: Weights, inputs):

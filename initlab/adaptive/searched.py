@@ -103,7 +103,7 @@ def adapted(method: str, setting: AnySetting, start: Weights, found: Found, aim:
         weights=weights_of(setting, parts_at(steps)),
         matrices=tuple(place.label for place in every),
         scale=np.abs(scale.astype(np.float64)),
-        objective=found.objective[: steps + 1].astype(np.float64),
+        objective=np.asarray(found.objective[: steps + 1], np.float64),
         aim=aim,
         stopped=stopped,
         stages=lambda step: weights_of(setting, parts_at(step)),
@@ -114,7 +114,7 @@ def adapted(method: str, setting: AnySetting, start: Weights, found: Found, aim:
 def _of(history: Weights, place) -> np.ndarray:
     """A matrix's scale by step, ``[MOST_STEPS + 1]``."""
     kept = getattr(history, place.part)[place.name]
-    return kept if place.index is None else kept[:, place.index]
+    return kept if place.row is None else kept[:, place.row]
 
 
 def start_of(setting: AnySetting, features: int, classes: int) -> Weights:

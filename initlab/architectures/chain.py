@@ -182,7 +182,7 @@ def _drawn(setting: ChainSetting, fan_in: int, fan_out: int) -> Weights:
     return Weights(first, layers, readout)
 
 
-def logits(setting: ChainSetting, parameters: Weights, inputs: jax.Array | np.ndarray) -> jax.Array:
+def logits(setting: ChainSetting, parameters: Weights, inputs: jax.Array) -> jax.Array:
     """What a setting's network answers: a plain function of its parameters, to be differentiated.
 
     Args:
@@ -199,7 +199,7 @@ def logits(setting: ChainSetting, parameters: Weights, inputs: jax.Array | np.nd
 
 
 def answer(
-    chain: Chain, knobs: Knobs, depth: int, parameters: Weights, inputs: jax.Array | np.ndarray
+    chain: Chain, knobs: Knobs, depth: int, parameters: Weights, inputs: jax.Array
 ) -> jax.Array:
     """What a chain of so many layers answers: ``[B, K]``."""
     return observed_answer(chain, knobs, depth, parameters, inputs, lambda state: None)[0]
@@ -210,7 +210,7 @@ def observed_answer(
     knobs: Knobs,
     depth: int,
     parameters: Weights,
-    inputs: jax.Array | np.ndarray,
+    inputs: jax.Array,
     observe: Callable[[jax.Array], Any],
 ) -> tuple[jax.Array, Any, Any]:
     """Logits ``[B, K]``, ``observe(state)`` of layer 1, and the same of the others, stacked."""

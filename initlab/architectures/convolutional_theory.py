@@ -8,6 +8,8 @@ Shapes: L depth, B examples, s x s positions, k taps a side.
 """
 
 import dataclasses
+import functools
+import operator
 
 import numpy as np
 
@@ -101,5 +103,6 @@ def _under_taps(setting: Convolutional, images):
     k, side, margin = setting.kernel, images.shape[1], setting.kernel // 2
     around = ((0, 0), (margin, margin), (margin, margin))
     images = np.pad(images, around, mode="wrap" if setting.padding == "circular" else "constant")
-    rows = sum(images[:, row : row + side] for row in range(k))
-    return sum(rows[:, :, column : column + side] for column in range(k))
+    rows = functools.reduce(operator.add, [images[:, row : row + side] for row in range(k)])
+    columns = [rows[:, :, column : column + side] for column in range(k)]
+    return functools.reduce(operator.add, columns)

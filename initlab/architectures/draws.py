@@ -1,12 +1,11 @@
 """What the networks of this package draw, and keep: as ``initlab.draws`` does for dense ones."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
-from numpy.typing import ArrayLike
 
 from initlab.draws import Kept, jit_draw, zeros
 from initlab.parameters import Weights
@@ -15,6 +14,10 @@ if TYPE_CHECKING:  # what imports this module
     from initlab.architectures.chain import Chain, ChainSetting
 
 _KEPT = Kept(512 * 2**20)
+
+
+#: a whole number, traced or not
+Number = int | np.integer | jax.Array
 
 
 class Matrix(NamedTuple):
@@ -45,7 +48,7 @@ def _draw_layers(matrix: Matrix, layers, seed, position, start, stop):
     return jax.lax.fori_loop(start, stop, fill, layers)
 
 
-def key_of(seed: ArrayLike, place: ArrayLike, position: ArrayLike) -> jax.Array:
+def key_of(seed: Number, place: Number, position: Number) -> jax.Array:
     """Of an array: its place in the network, and its position there among others."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), place), position)
 
@@ -108,7 +111,7 @@ def empty_draws(setting: "ChainSetting", features: int, classes: int) -> Weights
 
 def drawing(
     setting: "ChainSetting", features: int, classes: int
-) -> Iterator[tuple[object, Callable[[], object]]]:
+) -> Iterator[tuple[Hashable, Callable[[], object]]]:
     """What is to be compiled to draw a setting's network: pairs of a key and a task."""
     chain, matrices = setting.chain(features, classes), setting.matrices(features, classes)
     zero, seed = np.int32(0), np.uint32(0)

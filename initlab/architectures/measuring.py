@@ -8,6 +8,7 @@ Shapes: B examples, n units (width), K classes, M the chain's largest depth.
 """
 
 import functools
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -241,10 +242,10 @@ def _run(setting: ChainSetting, batch: Batch, draws: Weights, scales: Weights, d
 
 
 @preparation.program.register
-def _program(setting: ChainSetting, batch: Batch):
+def _program(setting: ChainSetting, batch: Batch) -> Hashable:
     return setting.chain(batch.inputs.shape[1], batch.classes), batch.inputs.shape
 
 
 @preparation.drawing.register
-def _drawing(setting: ChainSetting, batch: Batch):
+def _drawing(setting: ChainSetting, batch: Batch) -> Iterator[preparation.Task]:
     return drawing(setting, batch.inputs.shape[1], batch.classes)

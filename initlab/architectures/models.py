@@ -48,7 +48,7 @@ class _Chained(Model):
         _, first, others = observed_answer(
             self.chain, knobs, self.depth, parameters, inputs, finite
         )
-        return 1 + int(np.argmin([first, *others, False]))
+        return 1 + int(np.argmin(np.array([first, *others, False])))
 
     def measure(self, settings, parameters, batch: Batch) -> dict:
         """See :class:`Model`. Each start goes through the program that ``probe`` runs."""

@@ -124,7 +124,10 @@ class Examination:
     def memory(self, params) -> int:
         """Bytes that an examination needs beside the parameters, by XLA's account."""
         lowered = self._both.lower(parameters(params)[1], measuring.slots(self.reading))
-        return lowered.compile().memory_analysis().temp_size_in_bytes
+        account = lowered.compile().memory_analysis()
+        if account is None:
+            raise RuntimeError("XLA gives no account of memory on these devices")
+        return account.temp_size_in_bytes
 
     values, with_values = staticmethod(values_of), staticmethod(with_values)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ _MORE_ROUNDS = 5  # than layers, for weights that are made of several parameters
 class Cure:
     """Parameters that start better, beside those that were examined, which are as they were."""
 
-    params: object  # a tree like the one examined
+    params: Any  # a tree like the one examined
     before: Report
     after: Report
     changed: tuple[str, ...]  # paths of what is not as it was

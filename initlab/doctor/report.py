@@ -4,6 +4,8 @@ import dataclasses
 import functools
 import json
 import math
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -75,6 +77,30 @@ class Layer:
         return leaf[self.turn] if stacked else leaf
 
 
+class Examination(Protocol):
+    """A network that was examined, to be examined again with other parameters.
+
+    ``params`` are a tree of whatever library the network is of.
+    """
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The parameters' names."""
+        ...
+
+    def values(self, params: Any) -> list[np.ndarray]:
+        """The parameters as NumPy arrays, copied."""
+        ...
+
+    def with_values(self, params: Any, values: list[np.ndarray]) -> Any:
+        """Other parameters of the old ones' form."""
+        ...
+
+    def report(self, params: Any) -> "Report":
+        """What is found with these parameters."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """How a network starts, layer by layer. ``failures`` is empty if nothing is wrong."""
@@ -85,8 +111,8 @@ class Report:
     #: what was left out, and what else a reader should know
     notes: tuple[str, ...]
     #: what was examined, to be examined again with other parameters
-    examination: object
-    params: object
+    examination: Examination
+    params: Any
 
     @functools.cached_property
     def failures(self) -> tuple[Failure, ...]:

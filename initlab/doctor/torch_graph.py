@@ -33,9 +33,9 @@ class Use(NamedTuple):
 
     def product(self, target, args: tuple, kwargs: dict):
         """What the call makes before its bias; and the bias, in a shape to be added, if any."""
-        bias = args[self.bias] if self.bias is not None and len(args) > self.bias else None
-        if bias is None:
+        if self.bias is None or len(args) <= self.bias or args[self.bias] is None:
             return target(*args, **kwargs), None
+        bias = args[self.bias]
         args = (*args[: self.bias], None, *args[self.bias + 1 :])
         z = target(*args, **kwargs)
         spatial = args[self.weight].dim() - 2  # of a kernel; a matrix has none
@@ -68,7 +68,7 @@ def read_graph(traced, own: dict[str, str], trained: set[str]) -> Program:
     first_names = (own[name] for name in signature.inputs_to_parameters.values())
     parameters = [name for name in dict.fromkeys(first_names) if name in trained]
     names = {
-        name: own.get(spec.target, spec.target)
+        name: own[spec.target] if spec.target in own else spec.target
         for name, spec in kinds.items()
         if spec.target is not None
     }

@@ -5,6 +5,8 @@ gradients, running statistics and hooks. PyTorch computes; what is measured, and
 made of it, is the same as for JAX.
 """
 
+# pyright: reportMissingImports=false - PyTorch is optional, and may not be installed
+
 import importlib.util
 import warnings
 from collections.abc import Callable
@@ -201,6 +203,7 @@ class _Run:
             for one in node.all_input_nodes:
                 if last_use[one] is node:  # what nobody asks for any more is not kept
                     del values[one]
+        raise ValueError("the program that torch.export traced has no output")
 
     def _called(self, node, args, kwargs):
         program = self._program

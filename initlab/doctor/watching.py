@@ -19,7 +19,7 @@ class Watch:
 
     def __init__(self, function: Callable, batch, loss: Callable | None, every: int):
         self._make = lambda params: Examination(function, params, batch, loss)
-        self._examination = None
+        self._examination: Examination | None = None
         self._every = every
         self._before = None  # the parameters one step before an examination, if they were shown
         self._known = set()  # modes that the last examination told of
@@ -52,7 +52,7 @@ class Watch:
         return f"step {step}: {'; '.join(told)}" if new else None
 
     def _losses(self, step: int) -> Iterator[Sign]:
-        if not self._examination.is_loss:
+        if self._examination is None or not self._examination.is_loss:
             return
         first, *others = (report.loss for report in self.reports.values())
         if not math.isfinite([first, *others][-1]):

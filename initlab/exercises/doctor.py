@@ -107,7 +107,7 @@ def _preactivations(random):
         alive = np.setdiff1d(np.arange(units), dead)
         z[:, alive[0]] = -np.abs(z[:, alive[0]])
         z[1, alive[0]] = 0.3
-        z[np.ix_([2, 3], alive)] = np.abs(z[np.ix_([2, 3], alive)]) + 0.1
+        z[2:4, alive] = np.abs(z[2:4, alive]) + 0.1
         cases.append((z,))
     return cases
 

@@ -75,18 +75,19 @@ def _backward_cases(random):
         batch, units, units_next = ((6, 3, 5), (4, 5, 5))[i % 2]
         shapes = (batch, units_next), (units, units_next), (batch, units)
         arrays = [jnp.asarray(random.standard_normal(shape), jnp.float32) for shape in shapes]
-        cases.append((*arrays, _derivative(names[i % len(names)])))
+        cases.append((*arrays, _Derivative(names[i % len(names)])))
     return cases
 
 
-def _derivative(name: str):
-    entry = ACTIVATIONS[name]
+class _Derivative:
+    """An activation's derivative, which knows what it is the derivative of."""
 
-    def derivative(z):
-        return entry.derivative(z)
+    def __init__(self, name: str):
+        self._entry = ACTIVATIONS[name]
+        self.phi, self.__name__ = self._entry.function, f"the derivative of {name}"
 
-    derivative.__name__, derivative.phi = f"the derivative of {name}", entry.function
-    return derivative
+    def __call__(self, z):
+        return self._entry.derivative(z)
 
 
 def _backward_oracle(delta_next, weight_next, z, derivative):
@@ -171,7 +172,7 @@ def _overflow_oracle(factor, size):
     return layer
 
 
-def _steps(factor, size, dtype=np.float32):
+def _steps(factor, size, dtype: type[np.floating] = np.float32):
     """How many factors fit between the input and the largest number of a dtype."""
     return np.log(float(np.finfo(dtype).max) / size) / np.log(factor)
 

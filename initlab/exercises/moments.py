@@ -16,13 +16,13 @@ _SAMPLES = 200_000  # a mean square then scatters by about 0.5%, and its root by
 
 def variance_map(q, activation, weight_variance):
     """Second moment of the next preactivation, where the present one is normal with moment q."""
-    z = jax.random.normal(jax.random.key(0), 200_000)
+    z = jax.random.normal(jax.random.key(0), (200_000,))
     return weight_variance * jnp.mean(activation(jnp.sqrt(q) * z) ** 2)
 
 
 def critical_gain(activation):
     """The gain that keeps a preactivation's second moment at 1."""
-    z = jax.random.normal(jax.random.key(0), 200_000)
+    z = jax.random.normal(jax.random.key(0), (200_000,))
     return 1 / jnp.sqrt(jnp.mean(activation(z) ** 2))
 
 
@@ -72,7 +72,7 @@ def _gain_oracle(activation):
 
 @functools.cache
 def _normal():
-    return jax.random.normal(jax.random.key(1), _SAMPLES)
+    return jax.random.normal(jax.random.key(1), (_SAMPLES,))
 
 
 def _slope(activation, z):

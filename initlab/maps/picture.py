@@ -124,7 +124,7 @@ class _Picture:
             shown = self._scale.shown[row, column]
             words = []
             if self._names and not fault:
-                words.append(self._scale.cell(value))
+                words.append(self._scale.cell(float(value)))
             if self._table.marked[row, column]:
                 words.append("✓")
             color = self._theme.ink if fault else readable(colors.to_rgba(shown), self._theme)

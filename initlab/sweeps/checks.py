@@ -5,7 +5,9 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from initlab.data import Batch
 from initlab.sweeps import points
@@ -14,7 +16,7 @@ from initlab.sweeps.grid import Grid
 FORMAT = 1
 
 
-def record_of(grid: Grid, names, batch: Batch) -> dict:
+def record_of(grid: Grid, names: Iterable[str], batch: Batch) -> dict[str, Any]:
     """What all runs into one store have in common."""
     data = hashlib.sha256(batch.inputs.tobytes() + batch.labels.tobytes())
     data.update(f"{batch.inputs.shape} {batch.classes}".encode())
@@ -28,9 +30,9 @@ def record_of(grid: Grid, names, batch: Batch) -> dict:
     }
 
 
-def check_record(path: Path, found: dict | None, wanted: dict) -> None:
+def check_record(path: Path, found: object, wanted: dict[str, Any]) -> None:
     """ValueError that says in what a store differs from the sweep that is asked for."""
-    if found is None:
+    if not isinstance(found, dict):
         raise ValueError(f"{path} is a Zarr group, but no store of a sweep; name another folder")
     words = {
         "format": "was written in format {} of stores, and this initlab writes {}",
@@ -60,7 +62,7 @@ def check_folder(path: Path) -> None:
         raise PermissionError(errno.EACCES, "the store cannot be written", str(path))
 
 
-def check_room(path: Path, grid: Grid, names, count: int) -> None:
+def check_room(path: Path, grid: Grid, names: Sequence[str], count: int) -> None:
     """OSError, in numbers, if so many points do not fit the disk."""
     needed = _size(grid, names, count)
     free = shutil.disk_usage(_nearest(path)).free
@@ -79,7 +81,7 @@ def _nearest(path: Path) -> Path:
     return next(there for there in (path, *path.parents) if there.exists())
 
 
-def check_memory(grid: Grid, names) -> None:
+def check_memory(grid: Grid, names: Sequence[str]) -> None:
     """MemoryError, in numbers, if the result does not fit this machine, where that can be known."""
     needed = _size(grid, names, len(grid))
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
@@ -92,12 +94,12 @@ def check_memory(grid: Grid, names) -> None:
         )
 
 
-def _size(grid: Grid, names, count: int) -> int:
+def _size(grid: Grid, names: Sequence[str], count: int) -> int:
     """Bytes that the measures of so many points take."""
     return count * sum(array.nbytes for array in points.empty(names, 1, grid.deepest).values())
 
 
-def _bytes(count: int) -> str:
+def _bytes(count: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if count < 1000 or unit == "TB":
             return f"{count:.3g} {unit}"

@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +15,13 @@ from initlab.catalogue import nearest
 from initlab.initializers import menu
 from initlab.setting import Setting
 
+if TYPE_CHECKING:
+    import xarray
+
 MAX_VALUES = 10**6  # of an axis
 MAX_POINTS = 10**8  # beyond that, even the list of points fills a memory
 
-FIELDS = {field.name: field.default for field in dataclasses.fields(Setting)}
+FIELDS: dict[str, Any] = dataclasses.asdict(Setting())
 #: what the coordinates are measured in; 1 for a ratio
 UNITS = {"depth": "hidden layers", "width": "units", "gain": "1", "bias_std": "1"}
 _CATALOGUES = {"initializer": lambda: menu(Setting), "activation": lambda: list(ACTIVATIONS)}
@@ -36,15 +40,15 @@ class Grid:
     (3, 2, 2)
     """
 
-    axes: dict[str, tuple]
-    fixed: dict[str, object]
+    axes: dict[str, tuple[Any, ...]]
+    fixed: dict[str, Any]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """How many values each axis has."""
         return tuple(len(values) for values in self.axes.values())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return math.prod(self.shape)
 
     def setting(self, index: int) -> Setting:
@@ -76,7 +80,7 @@ class Grid:
         """The largest depth among the points."""
         return max(self.axes.get("depth", (self.fixed.get("depth"),)))
 
-    def coordinates(self) -> dict:
+    def coordinates(self) -> dict[str, Any]:
         """What ``xarray.Dataset`` takes as coordinates: one for each field, with its unit.
 
         Axes are indexed; fields that are fixed are scalars.
@@ -90,7 +94,11 @@ class Grid:
                 found[name] = ((), self.fixed[name], attributes)
         return found
 
-    def dataset(self, variables: Mapping | None = None, coordinates: Mapping | None = None):
+    def dataset(
+        self,
+        variables: Mapping[str, Any] | None = None,
+        coordinates: Mapping[str, Any] | None = None,
+    ) -> "xarray.Dataset":
         """An ``xarray.Dataset`` over the grid: with variables, or for a start without any.
 
         Args:
@@ -102,7 +110,7 @@ class Grid:
         return xarray.Dataset(variables, coords=self.coordinates() | dict(coordinates or {}))
 
 
-def grid_of(**axes) -> Grid:
+def grid_of(**axes: Any) -> Grid:
     """The grid that :func:`initlab.sweep` measures.
 
     Args:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from initlab import measures
@@ -37,18 +38,18 @@ class Shared(NamedTuple):
     readout: jax.Array  # [n, K]
     bias: jax.Array  # [MAX_DEPTH, 2, n]: normal, uniform
     readout_bias: jax.Array  # [2, K]
-    depth: jax.Array  # int32
-    activation: jax.Array  # int32, index into the activations
-    flat_range: jax.Array  # [2]: below, above
-    inputs: jax.Array  # [B, F]
-    labels: jax.Array  # [B]
+    depth: jax.Array | np.ndarray | np.int32  # int32
+    activation: jax.Array | np.ndarray | np.int32  # int32, index into the activations
+    flat_range: jax.Array | np.ndarray  # [2]: below, above
+    inputs: jax.Array | np.ndarray  # [B, F]
+    labels: jax.Array | np.ndarray  # [B]
 
 
 class Own(NamedTuple):
     """What points differ by."""
 
-    weight: jax.Array  # [G, L] scales: first, hidden, and at index depth the readout
-    bias: jax.Array  # [G, L, 2]
+    weight: jax.Array | np.ndarray  # [G, L] scales: first, hidden, and at depth the readout
+    bias: jax.Array | np.ndarray  # [G, L, 2]
 
 
 def run(program: Program, values, shared: Shared, own: Own):

@@ -3,6 +3,7 @@
 import functools
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -98,8 +99,8 @@ class Runner:
         self._batch, self._names, self._deepest, self._chunk = batch, names, deepest, chunk
         self._room = -(-deepest // _LAYERS) * _LAYERS  # for so many hidden layers
         self._mesh = Mesh(np.array(jax.local_devices()), (_AXIS,))
-        self._scratch = (None, None)  # what it is for, and the array
-        self._shared = (None, None)
+        self._scratch: tuple[Any, Any] = (None, None)  # what it is for, and the array
+        self._shared: tuple[Any, Any] = (None, None)
 
     def chunk(self, width: int) -> int:
         """How many points are computed and written together."""
@@ -187,9 +188,13 @@ class Runner:
             parts = draws.first, draws.hidden, draws.readout, draws.bias, draws.readout_bias
             placed = jax.device_put(parts, NamedSharding(self._mesh, Spec()))
             self._shared = key, (placed, norm[: self._room + 1])
-        parts, norm = self._shared[1]
+        (first, hidden, readout, bias, readout_bias), norm = self._shared[1]
         shared = Shared(
-            *parts,
+            first,
+            hidden,
+            readout,
+            bias,
+            readout_bias,
             np.int32(setting.depth),
             np.int32(chosen),
             np.asarray(flat_range, np.float32),

@@ -7,6 +7,7 @@ broadcast against each other, and results are NumPy arrays of their shape, in fl
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from initlab import quadrature
 from initlab.theory.kernels import FAR, REACH
@@ -30,7 +31,12 @@ class FixedPoint(NamedTuple):
     c: np.ndarray
 
 
-def fixed_point(activation, weight_variance, bias_variance=0.0, start=1.0) -> FixedPoint:
+def fixed_point(
+    activation: str,
+    weight_variance: ArrayLike,
+    bias_variance: ArrayLike = 0.0,
+    start: ArrayLike = 1.0,
+) -> FixedPoint:
     r"""The limits :math:`q^*` and :math:`c^*` of many equal layers.
 
     ``q`` starts at ``start``, two inputs start orthogonal. ``q*`` may be 0, or inf where lengths
@@ -100,7 +106,12 @@ class DepthScales(NamedTuple):
     gradient: np.ndarray
 
 
-def depth_scales(activation, weight_variance, bias_variance=0.0, start=1.0) -> DepthScales:
+def depth_scales(
+    activation: str,
+    weight_variance: ArrayLike,
+    bias_variance: ArrayLike = 0.0,
+    start: ArrayLike = 1.0,
+) -> DepthScales:
     r"""How deep lengths, correlations and gradients travel.
 
     .. math:: \xi_q = 1 / |\ln \partial q'/\partial q|, \qquad
@@ -139,7 +150,7 @@ def _scale(rate):
         return np.where(np.abs(rate) > _FLAT, 1 / np.abs(rate), np.inf)
 
 
-def critical_line(activation, bias_variance) -> tuple[np.ndarray, np.ndarray]:
+def critical_line(activation: str, bias_variance: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     r"""``(weight_variance, q*)`` where :math:`\chi_1 = 1` at the fixed point; NaN where nowhere.
 
     In ``q`` it is closed: :math:`\sigma_w^2 = 1 / E[\phi'^2]` and
@@ -166,7 +177,8 @@ def critical_line(activation, bias_variance) -> tuple[np.ndarray, np.ndarray]:
     high = np.where(at_zero, kernel.t[0], high)
     possible = at_zero | enough.any(-1)
     q = np.where(at_zero, 0.0, np.exp(high))
-    return tuple(np.where(possible, x, np.nan) for x in (np.exp(-kernel.log_slope(high)), q))
+    weight_variance = np.where(possible, np.exp(-kernel.log_slope(high)), np.nan)
+    return weight_variance, np.where(possible, q, np.nan)
 
 
 class Limits(NamedTuple):
@@ -181,7 +193,9 @@ class Limits(NamedTuple):
     phase: str | None
 
 
-def limits(activation, weight_variance, bias_variance=0.0, start=1.0) -> Limits:
+def limits(
+    activation: str, weight_variance: float, bias_variance: float = 0.0, start: float = 1.0
+) -> Limits:
     """Fixed point and depth scales as plain numbers, and the phase in a word.
 
     'ordered' if chi_1 < 1, where gradients vanish; 'chaotic' if chi_1 > 1, where they explode;
@@ -194,7 +208,8 @@ def limits(activation, weight_variance, bias_variance=0.0, start=1.0) -> Limits:
     chi_1 = float(chi(activation, q, weight_variance))
     scales = depth_scales(activation, weight_variance, bias_variance, start)
     phase = "critical" if abs(chi_1 - 1) < CRITICAL else "ordered" if chi_1 < 1 else "chaotic"
-    return Limits(float(q), float(c), chi_1, *map(float, scales), phase)
+    xi_q, xi_c, xi_gradient = map(float, scales)
+    return Limits(float(q), float(c), chi_1, xi_q, xi_c, xi_gradient, phase)
 
 
 class PhaseDiagram(NamedTuple):
@@ -205,7 +220,9 @@ class PhaseDiagram(NamedTuple):
     xi_gradient: np.ndarray
 
 
-def phase_diagram(activation, weight_variances, bias_variances) -> PhaseDiagram:
+def phase_diagram(
+    activation: str, weight_variances: ArrayLike, bias_variances: ArrayLike
+) -> PhaseDiagram:
     r"""Where a start is ordered (:math:`\chi_1 < 1`) and where chaotic, at its fixed point.
 
     Args:
@@ -224,7 +241,7 @@ def phase_diagram(activation, weight_variances, bias_variances) -> PhaseDiagram:
     weight_variances, bias_variances = weight_variances[:, None], bias_variances[None, :]
     kernel = kernels_of(activation)
     shape = np.broadcast_shapes(weight_variances.shape, bias_variances.shape)
-    logs = (np.broadcast_to(log(x), shape) for x in (weight_variances, bias_variances))
-    t = _fixed_length(kernel, *logs, np.zeros(shape))
+    weights, biases = (np.broadcast_to(log(x), shape) for x in (weight_variances, bias_variances))
+    t = _fixed_length(kernel, weights, biases, np.zeros(shape))
     log_chi = kernel.log_slope(t) + log(weight_variances)
     return PhaseDiagram(exp(log_chi), exp(t), _scale(log_chi))

@@ -76,7 +76,8 @@ class Prediction:
         deviations = bounded_number("deviations", deviations, MAX_DEVIATIONS)
         mean, std = getattr(self, field), log_std[field]
         with np.errstate(over="ignore"):
-            return tuple(mean * np.exp(-(std**2) / 2 + side * deviations * std) for side in (-1, 1))
+            low, high = (mean * np.exp(-(std**2) / 2 + side * deviations * std) for side in (-1, 1))
+        return low, high
 
     @functools.cached_property
     def limits(self) -> Limits:
@@ -134,7 +135,9 @@ def theory_of(setting: AnySetting, batch: Batch) -> Prediction:
 def silent(setting: AnySetting) -> Prediction:
     """What theory says where it does not hold: nothing."""
     more = (1, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0)  # than depth, of Prediction's arrays
-    return Prediction(setting, *(np.full(setting.depth + extra, np.nan) for extra in more))
+    return Prediction(
+        setting, *(np.full(setting.depth + extra, np.nan) for extra in more), _hidden=None
+    )
 
 
 @theory_of.register

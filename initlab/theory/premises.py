@@ -46,7 +46,9 @@ def law_of(initializer: Initializer, width, depth, features, classes) -> Law:
         kept = np.minimum(1, [fan_out / fan_in, fan_in / fan_out])
     with np.errstate(divide="ignore"):
         log_weight, log_back = np.log(variance * fan_in), np.log(variance * fan_out)
-    return Law(log_weight, log_back, own_bias, *kept, hidden.pop() if len(hidden) == 1 else None)
+    return Law(
+        log_weight, log_back, own_bias, kept[0], kept[1], hidden.pop() if len(hidden) == 1 else None
+    )
 
 
 class Given(NamedTuple):
