@@ -1,5 +1,6 @@
 """Notebooks as they are stored: complete, small, and safe to show anywhere. nbval runs them."""
 
+import itertools
 import re
 import statistics
 from pathlib import Path
@@ -13,7 +14,7 @@ from tools import addresses
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-OVERTURE = "00_start_here.ipynb"  # a first look: no instructor, slides or exercises
+OVERTURE = "00_start_here.ipynb"  # a first look: no instructor or exercises
 LONGEST_CELL = 12  # lines
 MEDIAN_CELL = 5
 LARGEST_FILE = 300_000  # bytes
@@ -125,16 +126,23 @@ def test_instructors_find_their_notes_and_learners_need_not_see_them(lesson):
     assert any("45 minutes" in cell.source for cell in notes), "a plan for 45 minutes"
 
 
-def test_it_is_a_slide_show_too(lesson):
-    assert {slide_type(cell) for cell in lesson.cells} <= SLIDE_TYPES
+def test_it_is_a_slide_show_too(notebook):
+    assert {slide_type(cell) for cell in notebook.cells} <= SLIDE_TYPES
     headings = [
         cell
-        for cell in lesson.cells
+        for cell in notebook.cells
         if cell.cell_type == "markdown" and re.match("##? ", cell.source)
     ]
     for cell in headings:
         assert slide_type(cell) != "-", cell.source
     assert sum(slide_type(cell) == "slide" for cell in headings) >= FEWEST_SLIDES
+    assert slide_type(code_cells(notebook)[0]) == "skip", "a room need not see the set-up"
+
+
+def test_no_slide_shows_the_answer_beside_the_question(notebook):
+    for cell, following in itertools.pairwise(notebook.cells):
+        if cell.source.startswith("initlab.teaching.ask("):
+            assert slide_type(following) != "-", following.source
 
 
 def test_it_asks_all_of_its_questions_and_no_others(path, notebook):

@@ -118,7 +118,9 @@ def copy_scripts(out: Path) -> None:
 def write_contents(shows: list[dict], out: Path) -> None:
     """Write the page that lists the shows."""
     template = jinja2.Template(
-        (TEMPLATE / "contents.html.j2").read_text("utf-8"), autoescape=True, undefined=jinja2.StrictUndefined
+        (TEMPLATE / "contents.html.j2").read_text("utf-8"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     (out / "index.html").write_text(template.render(shows=shows) + "\n", encoding="utf-8")
 

@@ -65,6 +65,9 @@ function speakFormulas() {
     const math = spoken.querySelector("math");
     spoken.closest(".MathJax_Display, .MathJax").replaceWith(math);
   }
+  for (const rest of document.querySelectorAll("aside.notes :is(.MathJax_Preview, script)")) {
+    rest.remove();
+  }
 }
 
 function start() {
@@ -104,4 +107,4 @@ MathJax.Hub.Config({
   messageStyle: "none",
 });
 MathJax.Hub.Configured();
-MathJax.Hub.Queue(start);
+MathJax.Hub.Queue(() => document.fonts.ready.then(start)); // what fits depends on the type
