@@ -12,6 +12,7 @@ from initlab.data import Batch
 from initlab.draws import Draws, Scales, as_drawn, draws_for, empty_draws, scales_for
 from initlab.measures import normalized, product
 from initlab.network import affine, biases
+from initlab.parameters import Pairs
 from initlab.setting import AnySetting, Setting
 from initlab.starts import fitted
 
@@ -47,7 +48,9 @@ def _follow(activations, dtype, draws: Draws, scales: Scales, depth, activation,
     return lax.fori_loop(1, depth, further, state)
 
 
-def follow(setting: Setting, batch: Batch, example: int = 0, weights=None):
+def follow(
+    setting: Setting, batch: Batch, example: int = 0, weights: Pairs | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Last hidden activations ``[B, n]``, Jacobian ``[features, n]`` and its exponent, as NumPy.
 
     ``weights`` are by default the setting's own, as in all of these measures.

@@ -42,7 +42,7 @@ class Frame:
                 artist.set_animated(False)  # the figure stays complete for whoever saves it
         canvas.restore_region(self._background)
         for artist in self._moving:
-            artist.axes.draw_artist(artist)
+            artist.draw(canvas.get_renderer())
         return encode(np.asarray(canvas.buffer_rgba()))
 
 

@@ -20,6 +20,7 @@ from initlab.activations import branches
 from initlab.data import Batch
 from initlab.draws import Draws, Kept, Scales, as_drawn, draws_for, empty_draws, scales_for, zeros
 from initlab.measures import mean, normalized, power_of_two, product
+from initlab.parameters import Pairs, Parameters
 from initlab.setting import MAX_DEPTH, AnySetting, Setting
 
 _SCRATCH = Kept(512 * 2**20)  # buffers for the layers' values, used again by the next call
@@ -211,7 +212,7 @@ def _put(array, index, value):
 
 
 @functools.singledispatch
-def measure(setting: AnySetting, batch: Batch, weights=None) -> dict:
+def measure(setting: AnySetting, batch: Batch, weights: Parameters | None = None) -> dict:
     """Run the compiled pass for a setting and a batch; each kind of setting registers its own.
 
     ``weights`` are by default those that the setting draws.
@@ -224,7 +225,7 @@ def measure(setting: AnySetting, batch: Batch, weights=None) -> dict:
 
 
 @measure.register
-def _measure_dense(setting: Setting, batch: Batch, weights=None) -> dict:
+def _measure_dense(setting: Setting, batch: Batch, weights: Pairs | None = None) -> dict:
     features, classes = batch.inputs.shape[1], batch.classes
     if weights is None:
         drawn = draws_for(setting, features, classes), scales_for(setting, features, classes)

@@ -161,7 +161,7 @@ class _Theory:
         silent = values is None or bool(np.isnan(values).all())
         for artist in self.artists:
             artist.set_visible(not silent)
-        if silent or signals is None:
+        if silent or values is None or signals is None:
             return
         layers = layers_of(values, signals.depth)
         self._line.set_data(layers, np.clip(values, *self._limits))

@@ -13,6 +13,7 @@ where one of them changes its sign. A kink elsewhere than at 0 costs digits: two
 """
 
 import functools
+import importlib
 
 import jax
 import numpy as np
@@ -31,9 +32,7 @@ def double_precision():
     """Context in which JAX computes in float64; it leaves the reader's own settings alone."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
-    from jax import experimental  # JAX before 0.8
-
-    return experimental.enable_x64(True)
+    return importlib.import_module("jax.experimental").enable_x64(True)  # JAX before 0.8
 
 
 def sample(functions, points) -> np.ndarray:

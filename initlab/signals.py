@@ -1,7 +1,7 @@
 """Signals: what a start does to signals and gradients, as a few numbers for each layer."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -237,7 +237,7 @@ def probe(
 
 
 @np.errstate(over="ignore")  # a gradient may pass even float64: it is inf then
-def finished(out: dict, depth: int, names: Sequence[str] = LAYER_FIELDS) -> tuple[dict, np.ndarray]:
+def finished(out: dict, depth: int, names: Iterable[str] = LAYER_FIELDS) -> tuple[dict, np.ndarray]:
     """What is told of networks of one depth, made of what a pass measured.
 
     From the layer on where a value is not finite, moments are inf and all else is NaN.

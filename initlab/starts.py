@@ -106,6 +106,14 @@ def _usual(setting: AnySetting, fan_in: int, fan_out: int) -> Batch:
     return gaussian(setting.examples, fan_in, fan_out)
 
 
+@overload
+def fitted(setting: Setting, batch: Batch) -> Pairs | None: ...
+
+
+@overload
+def fitted(setting: AnySetting, batch: Batch) -> Parameters | None: ...
+
+
 def fitted(setting: AnySetting, batch: Batch) -> Parameters | None:
     """The weights that a start is fitted to a batch by; None if it is drawn and no more.
 

@@ -108,7 +108,8 @@ def _question(name: str, table: dict[str, Any], where: str) -> Question:
         Choice(**_fields(choice, kinds, {"text", "feedback"}, f"{where}, choice {number}"))
         for number, choice in enumerate(table["choices"], 1)
     )
-    question = Question(name, **(table | {"choices": choices}))
+    table["choices"] = choices
+    question = Question(name, **table)
     right = sum(choice.right for choice in choices)
     if not re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"{where}: a name is small letters, digits and single dashes")

@@ -17,7 +17,7 @@ from jax import lax
 from initlab.activations import ACTIVATIONS, Activation
 from initlab.architectures.chain import Chain, ChainSetting, Knobs, answer
 from initlab.measures import cross_entropy, product
-from initlab.parameters import GivenParameters, Parameters, Weights
+from initlab.parameters import Parameters, Weights
 from initlab.setting import AnySetting, Setting
 
 
@@ -30,7 +30,7 @@ class Place(NamedTuple):
     label: str  # for tables and axes
 
 
-def parts_of(weights: GivenParameters) -> Weights:
+def parts_of(weights: Parameters) -> Weights:
     """What ``initlab.weights`` returns for a setting of any kind, as ``Weights``."""
     if isinstance(weights, Weights):
         return weights

@@ -195,7 +195,7 @@ def _record(out: dict, layer, found: dict) -> dict:
 
 
 @network.measure.register
-def _measure_chain(setting: ChainSetting, batch: Batch, weights=None) -> dict:
+def _measure_chain(setting: ChainSetting, batch: Batch, weights: Weights | None = None) -> dict:
     sizes = batch.inputs.shape[1], batch.classes
     if weights is None:
         return _run(setting, batch, draws_for(setting, *sizes), setting.scales(*sizes))

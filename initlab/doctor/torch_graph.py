@@ -68,7 +68,7 @@ def read_graph(traced, own: dict[str, str], trained: set[str]) -> Program:
     first_names = (own[name] for name in signature.inputs_to_parameters.values())
     parameters = [name for name in dict.fromkeys(first_names) if name in trained]
     names = {
-        name: own[spec.target] if spec.target in own else spec.target
+        str(name): str(own.get(spec.target, spec.target))
         for name, spec in kinds.items()
         if spec.target is not None
     }

@@ -5,7 +5,8 @@ gradients, running statistics and hooks. PyTorch computes; what is measured, and
 made of it, is the same as for JAX.
 """
 
-# pyright: reportMissingImports=false - PyTorch is optional, and may not be installed
+# PyTorch is optional, and may not be installed where types are checked:
+# pyright: reportMissingImports=false
 
 import importlib.util
 import warnings

@@ -5,7 +5,6 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from initlab.sweeps.grid import Grid
 FORMAT = 1
 
 
-def record_of(grid: Grid, names: Iterable[str], batch: Batch) -> dict[str, Any]:
+def record_of(grid: Grid, names: tuple[str, ...], batch: Batch) -> dict[str, Any]:
     """What all runs into one store have in common."""
     data = hashlib.sha256(batch.inputs.tobytes() + batch.labels.tobytes())
     data.update(f"{batch.inputs.shape} {batch.classes}".encode())
@@ -62,7 +61,7 @@ def check_folder(path: Path) -> None:
         raise PermissionError(errno.EACCES, "the store cannot be written", str(path))
 
 
-def check_room(path: Path, grid: Grid, names: Sequence[str], count: int) -> None:
+def check_room(path: Path, grid: Grid, names: tuple[str, ...], count: int) -> None:
     """OSError, in numbers, if so many points do not fit the disk."""
     needed = _size(grid, names, count)
     free = shutil.disk_usage(_nearest(path)).free
@@ -81,7 +80,7 @@ def _nearest(path: Path) -> Path:
     return next(there for there in (path, *path.parents) if there.exists())
 
 
-def check_memory(grid: Grid, names: Sequence[str]) -> None:
+def check_memory(grid: Grid, names: tuple[str, ...]) -> None:
     """MemoryError, in numbers, if the result does not fit this machine, where that can be known."""
     needed = _size(grid, names, len(grid))
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
@@ -94,7 +93,7 @@ def check_memory(grid: Grid, names: Sequence[str]) -> None:
         )
 
 
-def _size(grid: Grid, names: Sequence[str], count: int) -> int:
+def _size(grid: Grid, names: tuple[str, ...], count: int) -> int:
     """Bytes that the measures of so many points take."""
     return count * sum(array.nbytes for array in points.empty(names, 1, grid.deepest).values())
 
