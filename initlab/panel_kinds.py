@@ -287,8 +287,9 @@ class _Spectrum:
         self._place(self._ghost, signals)
 
     def _place(self, dots, signals: Signals | None) -> None:
-        silent = signals is None or signals.first_overflow is not None
-        values = np.empty(0) if silent else signals.jacobian_singular_values()
+        values = np.empty(0)
+        if signals is not None and signals.first_overflow is None:
+            values = signals.jacobian_singular_values()
         dots.set_data(
             (np.arange(len(values)) + 0.5) / max(len(values), 1), np.clip(values, *self._limits)
         )
