@@ -1,0 +1,1 @@
+"""The explorer, served to a class by Voila: `python -m tools.app`."""
