@@ -1,11 +1,13 @@
 """What errors show of a value that will not do, and checks that many functions share."""
 
+from typing import Any
+
 import numpy as np
 
 LONGEST = 200  # characters of a value that an error shows
 
 
-def short(value) -> str:
+def short(value: object) -> str:
     """What an error shows of a value: its ``repr``, cut where it is long.
 
     Of what has no ``repr``, as an integer of thousands of digits, the type is shown.
@@ -20,7 +22,7 @@ def short(value) -> str:
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 
-def several(name: str, value, example: tuple) -> tuple:
+def several(name: str, value: object, example: tuple[object, ...]) -> tuple[Any, ...]:
     """The items of ``value``. TypeError for a string, or what cannot be gone through.
 
     >>> several("panels", ["neurons"], ("variance", "gradient"))
@@ -35,14 +37,14 @@ def several(name: str, value, example: tuple) -> tuple:
         raise TypeError(f"{name} must be several, such as ({shown}), not {short(value)}") from error
 
 
-def flag(name: str, value) -> bool:
+def flag(name: str, value: object) -> bool:
     """``value`` as a bool. TypeError if it is anything else than True or False."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, not {short(value)}")
     return bool(value)
 
 
-def real_array(name: str, value) -> np.ndarray:
+def real_array(name: str, value: object) -> np.ndarray:
     """``value`` as an array of real numbers, of whatever type they are. TypeError if it is none."""
     if np.ma.is_masked(value):
         raise TypeError(f"{name} must have a value everywhere: fill or drop what is masked first")

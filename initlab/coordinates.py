@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +42,7 @@ class CoordinateCheck:
         x = x - x.mean()
         return np.tensordot(x, y, axes=(0, 0)) / (x @ x)
 
-    def __str__(self):
+    def __str__(self) -> str:
         layers = [f"layer {index}" for index in range(1, self.mean_absolute.shape[2])]
         lines = ["width" + "".join(f"{name:>10}" for name in (*layers, "logits"))]
         rows = zip(self.widths, self.mean_absolute[:, -1], strict=True)
@@ -101,7 +102,7 @@ def _train(chain: Chain, steps: int, knobs, parameters: Weights, rates: Weights,
 
 def coordinate_check(
     setting: Transformer,
-    widths=WIDTHS,
+    widths: Sequence[int] = WIDTHS,
     steps: int = 3,
     learning_rate: float = 0.01,
     batch: Batch | None = None,

@@ -1,6 +1,7 @@
 """What is measured on demand only: a layer's neurons one against the other, and the Jacobian."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from initlab.data import Batch
 from initlab.draws import Draws, Scales, as_drawn, draws_for, empty_draws, scales_for
 from initlab.measures import normalized, product
 from initlab.network import affine, biases
-from initlab.parameters import Pairs
+from initlab.parameters import Pairs, Parameters
 from initlab.setting import AnySetting, Setting
 from initlab.starts import fitted
 
@@ -93,14 +94,14 @@ def _run(setting: Setting, batch: Batch, draws: Draws, scales: Scales, example: 
     )
 
 
-def can_measure(measure, kind: type[AnySetting]) -> bool:
+def can_measure(measure: Any, kind: type[AnySetting]) -> bool:
     """Whether a kind of network has registered its way to make one of the measures below."""
     return measure.dispatch(kind) is not measure.dispatch(AnySetting)
 
 
 @functools.singledispatch
 def jacobian_singular_values(
-    setting: AnySetting, batch: Batch, example: int = 0, weights=None
+    setting: AnySetting, batch: Batch, example: int = 0, weights: Parameters | None = None
 ) -> np.ndarray:
     """Singular values of ``d a / d x`` at one example, largest first, ``[min(features, width)]``.
 
@@ -132,7 +133,9 @@ def singular_values(jacobian: np.ndarray, exponent: int) -> np.ndarray:
 
 
 @functools.singledispatch
-def neuron_correlation(setting: AnySetting, batch: Batch, weights=None) -> np.ndarray:
+def neuron_correlation(
+    setting: AnySetting, batch: Batch, weights: Parameters | None = None
+) -> np.ndarray:
     """Correlation over the batch of every two neurons of the last hidden layer, ``[n, n]``.
 
     Neurons that never move are like each other, and unlike all that do. NaN after an overflow.

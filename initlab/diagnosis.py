@@ -25,7 +25,7 @@ class Diagnosis:
         """A change that helps, tried out before it is proposed; None if none does."""
         return find_remedy(self.signals, self.failures)
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.healthy:
             return f"Healthy: {_summary(self.signals)}."
         told = [str(failure) for failure in self.failures]

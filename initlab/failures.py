@@ -43,7 +43,7 @@ class Failure:
     evidence: str
     where: str  # in words
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.mode} {self.where}: {self.evidence}"
 
 
@@ -68,13 +68,13 @@ def find_failures(signals: Signals) -> tuple[Failure, ...]:
 # --- where ------------------------------------------------------------------------------------
 
 
-def start_of(shown, backward: bool = False) -> int:
+def start_of(shown: np.ndarray, backward: bool = False) -> int:
     """The layer, from 1, at which a condition by hidden layer starts on its way."""
     layers = np.flatnonzero(shown) + 1
     return int(layers[-1] if backward else layers[0])
 
 
-def where_shown(shown, within, backward: bool = False) -> str:
+def where_shown(shown: np.ndarray, within: np.ndarray, backward: bool = False) -> str:
     """Which layers show a condition, among those ``within`` which it could be judged."""
     start, count = start_of(shown, backward), int(shown.sum())
     layers = np.arange(1, len(shown) + 1)
@@ -172,7 +172,7 @@ def _vanishing(signals: Signals) -> Failure | None:
     return None if readout_learns_first(signals) else vanishing(signals.gradient_second_moment)
 
 
-def vanishing(gradient) -> Failure | None:
+def vanishing(gradient: np.ndarray) -> Failure | None:
     """Whether gradients of second moments ``[depth]`` become too small on their way down."""
     mode = "vanishing gradients"
     if gradient[-1] == 0:
@@ -190,7 +190,7 @@ def vanishing(gradient) -> Failure | None:
     return Failure(mode, start, evidence, where)
 
 
-def exploding(gradient) -> Failure | None:
+def exploding(gradient: np.ndarray) -> Failure | None:
     """Whether gradients of second moments ``[depth]`` become too large on their way down."""
     large = (gradient > gradient[-1] * GRADIENT_FACTOR) & (gradient[-1] > 0)
     if not large.any():
@@ -223,7 +223,9 @@ def _symmetry(signals: Signals, judged) -> Failure | None:
     return collapse(distinct, width * (1 - off), width, judged)
 
 
-def collapse(distinct, responsive, width: int, judged) -> Failure | None:
+def collapse(
+    distinct: np.ndarray, responsive: np.ndarray, width: int, judged: np.ndarray
+) -> Failure | None:
     """Whether neurons are copies: ``distinct [depth]``, and how many respond at all, ``[depth]``.
 
     ``judged`` are the layers to be looked at.

@@ -3,11 +3,13 @@
 import base64
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from numpy.typing import ArrayLike
 
 from initlab.checking import flag, real_array, several, short
 from initlab.setting import whole_number
@@ -23,7 +25,7 @@ class SpokenFigure(Figure):
     A notebook shows it wherever it is a cell's result: pyplot has no part in it.
     """
 
-    def __init__(self, *arguments, **options):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.raster = FigureCanvasAgg(self)
         self.alternative_text = ""
@@ -38,7 +40,9 @@ class SpokenFigure(Figure):
         return data, {"image/png": {"alt": self.alternative_text}}
 
 
-def plot_neurons(weight, count: int = 10, shape: tuple[int, int] = (8, 8)) -> SpokenFigure:
+def plot_neurons(
+    weight: ArrayLike, count: int = 10, shape: tuple[int, int] = (8, 8)
+) -> SpokenFigure:
     """The incoming weights of a layer's first neurons, as pictures of what they look for.
 
     Args:
@@ -82,7 +86,11 @@ def plot_neurons(weight, count: int = 10, shape: tuple[int, int] = (8, 8)) -> Sp
 
 
 def plot_curves(
-    steps, curves: dict, label: str, unit: str = "step", logarithmic: bool = False
+    steps: ArrayLike,
+    curves: Mapping[str, ArrayLike],
+    label: str,
+    unit: str = "step",
+    logarithmic: bool = False,
 ) -> SpokenFigure:
     """A few named curves over training steps.
 

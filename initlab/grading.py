@@ -9,6 +9,7 @@ import html
 import inspect
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -59,7 +60,7 @@ class Result:
         """Whether every case passed."""
         return self.cases > 0 and self.passed == self.cases
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         if not self.cases:
             return f"{self.exercise}: {self.feedback}"
         word = "right" if self.right else "not yet"
@@ -91,11 +92,11 @@ class Solution:
         self.__signature__ = inspect.signature(exercise.solution)
         self.source = inspect.getsource(exercise.solution)
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments: Any) -> Any:
         """What the solution returns."""
         return self.exercise.solution(*arguments)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.source
 
     def _repr_html_(self) -> str:
@@ -105,7 +106,7 @@ class Solution:
         )
 
 
-def grade(exercise: Exercise, function, seed: int | None = None) -> Result:
+def grade(exercise: Exercise, function: object, seed: int | None = None) -> Result:
     """Call the function in fresh random cases and say how it did. Never raises for its errors."""
     if not callable(function):
         got = f"{function!r:.60}"
@@ -205,7 +206,7 @@ def _agree(one, other, tolerance: float) -> bool:
     return all(close(a, b, tolerance) for a, b in zip(ones, others, strict=True))
 
 
-def close(answer, wanted, tolerance: float) -> bool:
+def close(answer: Any, wanted: Any, tolerance: float) -> bool:
     """Whether two numbers or arrays agree in shape, and in value relative to the largest entry."""
     try:
         answer, wanted = np.asarray(answer, float), np.asarray(wanted, float)
@@ -246,7 +247,7 @@ def _difference(answer, right, tolerance: float) -> str:
     return f"{wrong.sum()} of {answer.size} entries are wrong."
 
 
-def describe(function, arguments: tuple) -> str:
+def describe(function: Callable[..., Any], arguments: tuple) -> str:
     """The arguments of a call, with their names: ``For fan_in = 64, fan_out = 10``."""
     names = inspect.signature(function).parameters
     return "For " + ", ".join(

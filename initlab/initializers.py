@@ -18,7 +18,9 @@ from initlab.catalogue import Catalogue
 from initlab.laws import FIXED_SCALE, Initializer, steps_from_pivot
 
 
-def emergence(base: str = "he_normal", alpha: float = 1.05, pivot: float | None = None):
+def emergence(
+    base: str = "he_normal", alpha: float = 1.05, pivot: float | None = None
+) -> Initializer:
     r"""Emergence-promoting rescaling of any start: layer ``n`` from the pivot times ``alpha^n``.
 
     Args:

@@ -1,5 +1,7 @@
 """Maps that are dragged: the pairs of initializer and activation by depth, and the phases."""
 
+from collections.abc import Sequence
+
 import ipywidgets
 
 from initlab import pairs, phases, theory
@@ -79,8 +81,8 @@ class TableExplorer(Live[TableMap]):
 def explore_table(
     depth: int = 30,
     width: int = 64,
-    initializers=INITIALIZERS_SHOWN,
-    activations=ACTIVATIONS_SHOWN,
+    initializers: Sequence[str] = INITIALIZERS_SHOWN,
+    activations: Sequence[str] = ACTIVATIONS_SHOWN,
     seed: int = 0,
 ) -> TableExplorer:
     """Initializers against activations, at a depth that can be dragged.

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def draw_normal(key, shape):
+def draw_normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Standard normal entries."""
     return jax.nn.initializers.normal(1.0)(key, shape, jnp.float32)
 
 
-def draw_truncated_normal(key, shape):
+def draw_truncated_normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Normal entries cut at two standard deviations, then rescaled to variance 1.
 
     This is what ``jax.nn.initializers.he_normal`` and its kin draw; PyTorch's do not cut.
@@ -26,19 +26,19 @@ def draw_truncated_normal(key, shape):
     )
 
 
-def draw_uniform(key, shape):
+def draw_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Entries uniform in [-sqrt(3), sqrt(3)): variance 1."""
     return jax.nn.initializers.variance_scaling(float(shape[0]), "fan_in", "uniform")(
         key, shape, jnp.float32
     )
 
 
-def draw_orthogonal(key, shape):
+def draw_orthogonal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """A random matrix with orthonormal rows or columns, uniform in Haar's sense."""
     return jax.nn.initializers.orthogonal()(key, shape, jnp.float32)
 
 
-def draw_delta_orthogonal(key, shape):
+def draw_delta_orthogonal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Zero but for the kernel's central tap, which is orthogonal; a dense layer is one such tap.
 
     ValueError if the kernel has fewer outputs than inputs: some input's length would be lost.
@@ -54,12 +54,12 @@ def draw_delta_orthogonal(key, shape):
     return jax.nn.initializers.delta_orthogonal()(key, shape, jnp.float32)
 
 
-def draw_ones(key, shape):
+def draw_ones(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Every entry 1: the neurons of a layer are copies of each other."""
     return jnp.ones(shape, jnp.float32)
 
 
-def draw_identity(key, shape):
+def draw_identity(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Ones on the diagonal; passes the first ``min(shape)`` inputs on."""
     return jnp.eye(*shape, dtype=jnp.float32)
 
@@ -73,7 +73,7 @@ def hadamard(fan_in: int, fan_out: int) -> np.ndarray:
     return (1 - 2 * parity).astype(np.float32)
 
 
-def draw_zero_hadamard(key, shape):
+def draw_zero_hadamard(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """ZerO's pattern: identity, partial identity where a layer narrows, Hadamard where it widens.
 
     In the authors' code's normalization, ``2^(-m/2)`` with ``m = ceil(log2 fan_out)``, which
@@ -86,13 +86,13 @@ def draw_zero_hadamard(key, shape):
     return jnp.asarray(hadamard(fan_in, fan_out) * 2 ** (-m / 2))
 
 
-def draw_zero_hadamard_paper(key, shape):
+def draw_zero_hadamard_paper(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """As :func:`draw_zero_hadamard`, with the Hadamard part as the paper's text scales it."""
     fan_in, fan_out = shape
     return draw_zero_hadamard(key, shape) * (2**0.5 if fan_out > fan_in else 1.0)
 
 
-def draw_sparse(key, shape, connections: int = 15):
+def draw_sparse(key: jax.Array, shape: tuple[int, ...], connections: int = 15) -> jax.Array:
     """Each unit has ``connections`` incoming standard normal weights, the rest are zero."""
     pick, value = jax.random.split(key)
     fan_in, fan_out = shape

@@ -1,6 +1,7 @@
 """Initializers against activations: a heat map of who goes with whom, at one depth."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.colors import SymLogNorm
@@ -60,7 +61,9 @@ class Table:
         return f"Healthy at depth {self.depth}: {'; '.join(told)}."
 
 
-def measure_table(depth: int, width: int, initializers, activations, seed: int) -> Table:
+def measure_table(
+    depth: int, width: int, initializers: Sequence[str], activations: Sequence[str], seed: int
+) -> Table:
     """Probe every pair; the arguments are those of :func:`plot_table`."""
     initializers = several("initializers", initializers, INITIALIZERS_SHOWN)
     activations = several("activations", activations, ACTIVATIONS_SHOWN)
@@ -88,7 +91,7 @@ class TableMap(Frame):
       dpi: dots an inch.
     """
 
-    def __init__(self, initializers, activations, dpi: float = DPI):
+    def __init__(self, initializers: Sequence[str], activations: Sequence[str], dpi: float = DPI):
         self._theme = THEMES["light"]
         rows, columns = len(initializers), len(activations)
         size = (2 + 0.875 * columns, 1 + 0.4375 * rows)
@@ -130,8 +133,8 @@ class TableMap(Frame):
 def plot_table(
     depth: int = 30,
     width: int = 64,
-    initializers=INITIALIZERS_SHOWN,
-    activations=ACTIVATIONS_SHOWN,
+    initializers: Sequence[str] = INITIALIZERS_SHOWN,
+    activations: Sequence[str] = ACTIVATIONS_SHOWN,
     seed: int = 0,
 ) -> SpokenFigure:
     """Initializers against activations, at one depth: by how much the gradient changes.

@@ -7,8 +7,10 @@ ghost of some, and ``needs_theory``. ``serves`` tells whether a kind of network 
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from initlab import details
@@ -45,7 +47,7 @@ class LayerPanel:
         """Whether the network has all of the measures."""
         return all(one.field in (*LAYER_FIELDS, *kind.more) for one in self.series)
 
-    def build(self, axes, theme: Theme, layers: int, axis: str) -> "_Curves":
+    def build(self, axes: Axes, theme: Theme, layers: int, axis: str) -> "_Curves":
         """Draw the axes for this many layers; ``axis`` says what a layer is."""
         axes.set_xlim(-0.01 * layers, 1.01 * layers)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 4, 5, 8, 10], integer=True))
@@ -65,7 +67,7 @@ class _Curves:
 
     needs_theory = True
 
-    def __init__(self, axes, panel: LayerPanel, theme: Theme):
+    def __init__(self, axes: Axes, panel: LayerPanel, theme: Theme):
         self._panel = panel
         ghost = {"linewidth": 1.5, "zorder": 2}
         self._theory = _Theory(axes, panel, theme)
@@ -79,7 +81,7 @@ class _Curves:
         curves = [artist for curve in self._curves for artist in curve.artists]
         self.moving = [*self._theory.artists, *curves, self._remark]
 
-    def update(self, signals: Signals, prediction) -> None:
+    def update(self, signals: Signals, prediction: Any) -> None:
         self._theory.update(signals, prediction)
         for curve in self._curves:
             curve.update(signals)
@@ -102,7 +104,7 @@ class _Curves:
         return f"exactly 0 in layer{until}"
 
 
-def layers_of(values, depth: int) -> np.ndarray:
+def layers_of(values: np.ndarray, depth: int) -> np.ndarray:
     """The layers that an array by layer speaks of: from 0 if it has the input, else from 1."""
     return np.arange(depth + 1 - len(values), depth + 1)
 
@@ -110,7 +112,7 @@ def layers_of(values, depth: int) -> np.ndarray:
 class _Curve:
     """A series' artists on its axes: the line, and marks where it leaves the axes."""
 
-    def __init__(self, axes, panel: LayerPanel, series: Series, color: str, **line):
+    def __init__(self, axes: Axes, panel: LayerPanel, series: Series, color: str, **line):
         self._field, self._limits = series.field, panel.limits
         self._stride = 1 + round(axes.get_xlim()[1]) // 24  # a row of marks, not a bar
         style = {"color": color, "linestyle": series.line, "linewidth": 2.0, "zorder": 3} | line
@@ -144,7 +146,7 @@ class _Curve:
 class _Theory:
     """What mean-field theory predicts: a thin line, and the band of two standard deviations."""
 
-    def __init__(self, axes, panel: LayerPanel, theme: Theme):
+    def __init__(self, axes: Axes, panel: LayerPanel, theme: Theme):
         self._field, self._limits = panel.series[0].field, panel.limits
         self._banded = panel.logarithmic  # theory's uncertainty is one of logarithms
         style = {"color": theme.ink, "linewidth": 1.0, "linestyle": (0, (4, 3)), "zorder": 2.5}
@@ -155,7 +157,7 @@ class _Theory:
             artist.set_in_layout(False)
         self.update(None, None)
 
-    def update(self, signals: Signals | None, prediction) -> None:
+    def update(self, signals: Signals | None, prediction: Any) -> None:
         """Move line and band; where theory is silent, there is none."""
         values = getattr(prediction, self._field, None)
         silent = values is None or bool(np.isnan(values).all())
@@ -196,18 +198,22 @@ class ImagePanel:
     title: str
     unit: str  # label of the y axis
     color_label: str
-    matrix: Callable  # (Signals, layers) -> 2-d array, NaN where there is nothing
-    prepare: Callable  # (axes, layers, axis) -> (left, right, bottom, top) of the image
-    colors: dict  # cmap and norm, or limits
+    matrix: Callable[
+        [Signals, int], np.ndarray
+    ]  # (Signals, layers) -> 2-d array, NaN where there is nothing
+    prepare: Callable[
+        ..., tuple[float, float, float, float]
+    ]  # (axes, layers, axis) -> (left, right, bottom, top) of the image
+    colors: dict[str, Any]  # cmap and norm, or limits
     #: what measures it on demand, one way for each kind of network; None if Signals hold it
-    measure: Callable | None = None
+    measure: Callable[..., np.ndarray] | None = None
     needs_theory = False
 
     def serves(self, kind: type[AnySetting]) -> bool:
         """Whether there is a way to measure it."""
         return self.measure is None or can_measure(self.measure, kind)
 
-    def build(self, axes, theme: Theme, layers: int, axis: str) -> "_Picture":
+    def build(self, axes: Axes, theme: Theme, layers: int, axis: str) -> "_Picture":
         """Draw the axes and the scale of colours."""
         extent = self.prepare(axes, layers, axis)
         image = axes.imshow(
@@ -230,7 +236,7 @@ class _Picture:
         self._image, self._matrix, self._layers, self._remark = image, matrix, layers, remark
         self.moving = [image, remark]
 
-    def update(self, signals: Signals, prediction) -> None:
+    def update(self, signals: Signals, prediction: Any) -> None:
         self._image.set_data(self._matrix(signals, self._layers))
         self._remark.set_text(_say_overflow(signals))
 
@@ -245,13 +251,13 @@ class SpectrumPanel:
     title: str
     unit: str
     limits: tuple[float, float]
-    measure: Callable = details.jacobian_singular_values
+    measure: Callable[..., np.ndarray] = details.jacobian_singular_values
 
     def serves(self, kind: type[AnySetting]) -> bool:
         """Whether there is a way to measure it."""
         return can_measure(self.measure, kind)
 
-    def build(self, axes, theme: Theme, layers: int, axis: str) -> "_Spectrum":
+    def build(self, axes: Axes, theme: Theme, layers: int, axis: str) -> "_Spectrum":
         """Draw the axes."""
         axes.set_xlim(0, 1)
         axes.set_xticks((0, 0.5, 1), ("largest", "", "smallest"))
@@ -269,7 +275,7 @@ class _Spectrum:
 
     needs_theory = False
 
-    def __init__(self, axes, limits, theme: Theme):
+    def __init__(self, axes: Axes, limits, theme: Theme):
         self._limits = limits
         style = {"marker": ".", "linestyle": "none", "clip_on": False}
         (self._ghost,) = axes.plot([], [], color=theme.ghost, **style)
@@ -279,7 +285,7 @@ class _Spectrum:
         self._remark = _remark(axes, theme)
         self.moving = [self._dots, self._remark]
 
-    def update(self, signals: Signals, prediction) -> None:
+    def update(self, signals: Signals, prediction: Any) -> None:
         self._place(self._dots, signals)
         self._remark.set_text(_say_overflow(signals))
 

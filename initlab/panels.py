@@ -4,6 +4,8 @@ To add a panel to every picture and menu, add an entry to ``PANELS``, of a kind 
 ``panel_kinds`` or of one like them.
 """
 
+from typing import Any
+
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
@@ -148,6 +150,6 @@ PANELS = {
 DEFAULT_PANELS = ("variance", "gradient", "neurons")
 
 
-def panels_for(kind: type[AnySetting]) -> dict:
+def panels_for(kind: type[AnySetting]) -> dict[str, Any]:
     """The panels that a kind of network has the measures for."""
     return {name: panel for name, panel in PANELS.items() if panel.serves(kind)}

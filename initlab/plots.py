@@ -4,6 +4,7 @@ Curves on axes that stay can be compared, and only the curves are drawn anew.
 """
 
 import math
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
@@ -34,7 +35,7 @@ class Picture(Frame):
 
     def __init__(
         self,
-        panels=DEFAULT_PANELS,
+        panels: Sequence[str] = DEFAULT_PANELS,
         layers: int = MAX_DEPTH,
         theme: str = "light",
         dpi: float = DPI,
@@ -80,7 +81,7 @@ class Picture(Frame):
         """Whether any panel draws theory's curve."""
         return any(part.needs_theory for part in self._parts)
 
-    def update(self, signals: Signals, prediction=None) -> None:
+    def update(self, signals: Signals, prediction: Prediction | None = None) -> None:
         """Move everything to these signals, and to theory's prediction if there is one."""
         for part in self._parts:
             part.update(signals, prediction)
@@ -92,7 +93,13 @@ class Picture(Frame):
         self._background = None
 
 
-def plot(signals: Signals, theory=None, *, panels=DEFAULT_PANELS, theme: str = "light") -> Figure:
+def plot(
+    signals: Signals,
+    theory: Prediction | None = None,
+    *,
+    panels: Sequence[str] = DEFAULT_PANELS,
+    theme: str = "light",
+) -> Figure:
     """A figure of signals over layers.
 
     Args:

@@ -12,11 +12,15 @@ weights. Two correlated Gaussians are treated alike along each ray of the plane,
 where one of them changes its sign. A kink elsewhere than at 0 costs digits: two or three are left.
 """
 
+import contextlib
 import functools
 import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 _STEP = 1 / 8  # of rho; the rule's relative error is exp(-pi^2 / (2 step)) = 7e-18
 _LOG_NODES = np.arange(-42, 33, _STEP)
@@ -28,14 +32,14 @@ PAIR_LOG_VARIANCE_REACH = 20.0
 ANGLES = (1 - np.cos(np.pi * np.arange(33) / 32)) * np.pi / 2
 
 
-def double_precision():
+def double_precision() -> contextlib.AbstractContextManager[Any]:
     """Context in which JAX computes in float64; it leaves the reader's own settings alone."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     return importlib.import_module("jax.experimental").enable_x64(True)  # JAX before 0.8
 
 
-def sample(functions, points) -> np.ndarray:
+def sample(functions: Sequence[Callable[[jax.Array], jax.Array]], points: ArrayLike) -> np.ndarray:
     """Elementwise JAX functions at ``points``, in float64: ``[functions, *points.shape]``.
 
     They are compiled together, which takes less than one by one.
@@ -50,7 +54,7 @@ def points() -> np.ndarray:
     return np.stack([-np.exp(_LOG_NODES), np.exp(_LOG_NODES)])
 
 
-def weights(log_variance) -> np.ndarray:
+def weights(log_variance: ArrayLike) -> np.ndarray:
     """``w [..., n]``: ``E[f(sqrt(q) z)] = sum(w * (f(u[0]) + f(u[1])))`` for ``u = points()``."""
     return _weights(_LOG_NODES - np.asarray(log_variance)[..., None] / 2, _STEP)
 
@@ -61,7 +65,7 @@ def _weights(x, step):
     return w
 
 
-def gaussian_mean(function, variance=1.0) -> float:
+def gaussian_mean(function: Callable[[jax.Array], jax.Array], variance: float = 1.0) -> float:
     """``E[f(sqrt(variance) z)]`` for standard normal z, of an elementwise JAX function.
 
     On a finer grid than the tables, so that a kink away from 0 leaves five digits.
@@ -111,7 +115,7 @@ def pair_integrals(f: np.ndarray, g: np.ndarray) -> np.ndarray:
     return ((same * weight[0] + opposite * weight[1]) / 2).sum(-1)
 
 
-def pair_weights(log_variance) -> np.ndarray:
+def pair_weights(log_variance: ArrayLike) -> np.ndarray:
     """``w [..., n]`` with ``E[f(sqrt(q) z_1) g(sqrt(q) z_2)] = w @ pair_integrals(f, g)``."""
     x = _PAIR_LOG_NODES - np.asarray(log_variance)[..., None] / 2
     w = _STEP * np.exp(2 * x - np.exp(np.minimum(2 * x, 7.0)) / 2)
@@ -119,7 +123,7 @@ def pair_weights(log_variance) -> np.ndarray:
     return w
 
 
-def between_angles(angle) -> np.ndarray:
+def between_angles(angle: ArrayLike) -> np.ndarray:
     """``[..., angles]``: matrix that takes values at `ANGLES` to values at ``angle`` in [0, pi].
 
     Barycentric interpolation (Berrut & Trefethen 2004). It is exact to many digits because what

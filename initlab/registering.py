@@ -93,7 +93,7 @@ def register_initializer(
     law: str = "",
     when: str = "",
     source: str = "",
-    variance: Callable | None = None,
+    variance: Callable[[int, int], float] | None = None,
 ) -> Initializer:
     r"""Add an initializer to the catalogue.
 

@@ -19,7 +19,7 @@ class Remedy:
     setting: AnySetting
     evidence: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.evidence
 
 

@@ -3,12 +3,14 @@
 import dataclasses
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from initlab.architectures import Recurrent, spectrum
 from initlab.figures import DPI, SpokenFigure
 from initlab.setting import AnySetting
 from initlab.signals import Signals
 from initlab.themes import THEMES, Theme
+from initlab.theory import Prediction
 
 _TURN = np.linspace(0, 2 * np.pi, 361)
 
@@ -25,7 +27,7 @@ class EigenvaluePanel:
         """Whether the network has recurrent matrices."""
         return issubclass(kind, Recurrent)
 
-    def build(self, axes, theme: Theme, layers: int, axis: str) -> "_Eigenvalues":
+    def build(self, axes: Axes, theme: Theme, layers: int, axis: str) -> "_Eigenvalues":
         """Draw the axes and the circle."""
         axes.set(xlim=(-self.reach, self.reach), ylim=(-self.reach, self.reach))
         axes.set_aspect("equal")
@@ -44,7 +46,7 @@ class _Eigenvalues:
 
     needs_theory = False
 
-    def __init__(self, axes, reach: float, theme: Theme):
+    def __init__(self, axes: Axes, reach: float, theme: Theme):
         self._reach = reach
         style = {"marker": ".", "markersize": 4, "linestyle": "none"}
         (self._ghost,) = axes.plot([], [], color=theme.ghost, **style)
@@ -55,7 +57,7 @@ class _Eigenvalues:
         for artist in (self._ghost, *self.moving):
             artist.set_in_layout(False)
 
-    def update(self, signals: Signals, prediction) -> None:
+    def update(self, signals: Signals, prediction: Prediction | None) -> None:
         self.place(_recurrent(signals))
 
     def place(self, setting: Recurrent) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+from collections.abc import Iterator
 
 from initlab.activations import ACTIVATIONS
 from initlab.initializers import INITIALIZERS
@@ -18,13 +19,13 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[dict[str, str]]:
         return (dict(zip(self.columns, row, strict=True)) for row in self.rows)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = [self.columns, *self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         padded = (

@@ -51,7 +51,7 @@ def ask(name: str) -> "Ask":
     return Ask(questions()[name])
 
 
-def check(name: str, function, seed: int | None = None) -> Result:
+def check(name: str, function: object, seed: int | None = None) -> Result:
     """Grade a function that was written for an exercise, over fresh random cases.
 
     >>> check("he-scale", lambda fan_in, fan_out: (2 / fan_in) ** 0.5)

@@ -5,6 +5,7 @@ import collections
 import contextlib
 import threading
 import time
+from collections.abc import Callable, Hashable
 
 IDLE_SECONDS = 0.8  # since the last action, before anything is compiled
 
@@ -24,7 +25,7 @@ class Warmer:
         self._stop = threading.Event()
         atexit.register(self._end)  # a thread in XLA at exit would abort the process
 
-    def add(self, key, task) -> None:
+    def add(self, key: Hashable, task: Callable[[], object]) -> None:
         """Do ``task()`` some time, unless one with this key was added before."""
         if key in self._seen:
             return

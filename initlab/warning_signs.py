@@ -31,7 +31,7 @@ class Sign:
     evidence: str
     where: str  # in words
 
-    def __str__(self):
+    def __str__(self) -> str:
         where = f" {self.where}" if self.where else ""
         return f"{self.mode}{where}, from step {self.step} on: {self.evidence}"
 
@@ -49,7 +49,7 @@ class EarlyWarnings:
     def __getitem__(self, start: int) -> tuple[Sign, ...]:
         return self.signs[start]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.signs)
 
     def __iter__(self) -> Iterator[tuple[Sign, ...]]:
@@ -67,7 +67,7 @@ class EarlyWarnings:
             ),
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return repr(self.table())
 
     def _repr_markdown_(self):

@@ -56,7 +56,7 @@ class KernelDraw:
 
     draw: Callable
 
-    def __call__(self, key, shape):
+    def __call__(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """Draw a kernel.
 
         ZerO stands at the centre, as in algorithm 2 of Zhao, Schaefer & Anandkumar 2022, and the

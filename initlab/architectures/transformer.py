@@ -157,7 +157,7 @@ class Transformer(ChainSetting):
     compiled: ClassVar[tuple[str, ...]] = ("width", "heads")
     more: ClassVar[tuple[str, ...]] = ("attention_entropy", "attention_logit_std")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.width % self.heads:
             fitting = [heads for heads in HEADS if self.width % heads == 0]

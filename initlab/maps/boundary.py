@@ -24,7 +24,7 @@ class Line(NamedTuple):
     words: str
 
 
-def lines(setting: Setting, x: str, y: str, across, up) -> list[Line]:
+def lines(setting: Setting, x: str, y: str, across: np.ndarray, up: np.ndarray) -> list[Line]:
     r"""What theory says over two axes, if they are gain and depth, or gain and ``bias_std``.
 
     The edge is where :math:`\chi_1 = 1`. The depth that can be trained is taken as six times the

@@ -1,5 +1,7 @@
 """A sweep as a heat map: colors for numbers, hatching for what is none, lines for theory."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.cm import ScalarMappable
@@ -16,12 +18,15 @@ from initlab.pairs import readable
 from initlab.sweeps.grid import UNITS
 from initlab.themes import THEMES
 
+if TYPE_CHECKING:
+    import xarray
+
 _HATCHES = {OVERFLOW: "////", UNDEFINED: "....", ABSENT: ""}
 _TICKS = 9  # of a numeric axis, at most
 
 
 def plot_map(
-    dataset,
+    dataset: "xarray.Dataset",
     name: str,
     *,
     x: str,

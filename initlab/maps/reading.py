@@ -1,11 +1,15 @@
 """What a map shows: one variable of a sweep over two of its axes, and what is no number."""
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from initlab.catalogue import nearest
 from initlab.setting import Setting
+
+if TYPE_CHECKING:
+    import xarray
 
 LAYERS = ("layer", "hidden_layer", "weight_layer")  # the dimensions of what has a value by layer
 FIELDS = tuple(field.name for field in dataclasses.fields(Setting))
@@ -28,7 +32,7 @@ class Cut:
     mark: str  # what a tick means
     quantity: str  # what it is, with its unit
     summary: str  # of what it is the median, in words; may be empty
-    fixed: dict  # the fields of Setting that are the same everywhere
+    fixed: dict[str, Any]  # the fields of Setting that are the same everywhere
 
     @property
     def setting(self) -> Setting | None:
@@ -42,7 +46,9 @@ class Cut:
         return Setting(**known) if known.keys() | {"seed"} == set(FIELDS) else None
 
 
-def cut(dataset, name: str, x: str, y: str, layer: int | None, marked: str | None) -> Cut:
+def cut(
+    dataset: "xarray.Dataset", name: str, x: str, y: str, layer: int | None, marked: str | None
+) -> Cut:
     """The variable over two axes; the median, or the share of what is true, over the others.
 
     In a median what is no number counts as larger than any.
@@ -128,7 +134,7 @@ def _sorted(values, x, y):
     return values.sortby(numeric) if numeric else values
 
 
-def is_numeric(values) -> bool:
+def is_numeric(values: np.ndarray) -> bool:
     """Whether an axis has numbers, and not names."""
     return np.issubdtype(values.dtype, np.number)
 

@@ -1,7 +1,7 @@
 """How a map's axes are laid out, how its numbers become colors, and how both are told in words."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
@@ -22,7 +22,7 @@ class Scale(NamedTuple):
     label: str
     extend: str  # where colors end before the values do
     cell: Callable[[float], str]  # what a value is called in a cell
-    ticks: tuple = ()  # of the bar, where matplotlib's own will not do
+    ticks: tuple[float, ...] = ()  # of the bar, where matplotlib's own will not do
 
     @property
     def shown(self) -> np.ndarray:
@@ -50,12 +50,12 @@ def scale_of(name: str, table: Cut) -> Scale:
     return Scale(values, norm, "cividis", label, "neither", "{:.2g}".format)
 
 
-def say(value) -> str:
+def say(value: str | float) -> str:
     """A value of an axis: a name, or a number."""
     return str(value) if isinstance(value, str) else f"{value:.4g}"
 
 
-def is_geometric(values) -> bool:
+def is_geometric(values: np.ndarray) -> bool:
     """Whether numbers in rising order are more evenly spaced by their logarithms."""
     if len(values) < 3 or values[0] <= 0:
         return False
@@ -63,7 +63,7 @@ def is_geometric(values) -> bool:
     return bool(np.std(logarithmic) / logarithmic.mean() < np.std(steps) / steps.mean())
 
 
-def edges_of(values) -> np.ndarray:
+def edges_of(values: np.ndarray) -> np.ndarray:
     """Where the cells of an axis begin and end: ``[n + 1]``."""
     if not is_numeric(values):
         return np.arange(len(values) + 1) - 0.5
@@ -76,12 +76,12 @@ def edges_of(values) -> np.ndarray:
     return np.exp(edges) if log else edges
 
 
-def middle(values, index: int) -> float:
+def middle(values: np.ndarray, index: int) -> float:
     """Where a cell of an axis is written into."""
     return float(values[index]) if is_numeric(values) else float(index)
 
 
-def say_fixed(fixed: dict) -> str:
+def say_fixed(fixed: dict[str, Any]) -> str:
     """What is the same everywhere, in words."""
     words = {
         "depth": "depth {}",

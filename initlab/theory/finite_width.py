@@ -101,7 +101,9 @@ class Network(NamedTuple):
     kept_backward: np.ndarray
 
 
-def log_variances(kernel: Kernels, network: Network):
+def log_variances(
+    kernel: Kernels, network: Network
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Variances of the logarithms of four measures of a batch.
 
     Of the second moment ``[L + 1]`` and the variance ``[L + 1]`` of activations, of preactivations

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from initlab import quadrature
+from initlab.activations import Activation
 from initlab.theory.kernels import FAR, REACH
 from initlab.theory.maps import between, checked, chi, exp, kernels_of, log, next_angle
 
@@ -32,7 +33,7 @@ class FixedPoint(NamedTuple):
 
 
 def fixed_point(
-    activation: str,
+    activation: str | Activation,
     weight_variance: ArrayLike,
     bias_variance: ArrayLike = 0.0,
     start: ArrayLike = 1.0,
@@ -107,7 +108,7 @@ class DepthScales(NamedTuple):
 
 
 def depth_scales(
-    activation: str,
+    activation: str | Activation,
     weight_variance: ArrayLike,
     bias_variance: ArrayLike = 0.0,
     start: ArrayLike = 1.0,
@@ -150,7 +151,9 @@ def _scale(rate):
         return np.where(np.abs(rate) > _FLAT, 1 / np.abs(rate), np.inf)
 
 
-def critical_line(activation: str, bias_variance: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def critical_line(
+    activation: str | Activation, bias_variance: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
     r"""``(weight_variance, q*)`` where :math:`\chi_1 = 1` at the fixed point; NaN where nowhere.
 
     In ``q`` it is closed: :math:`\sigma_w^2 = 1 / E[\phi'^2]` and
@@ -194,7 +197,10 @@ class Limits(NamedTuple):
 
 
 def limits(
-    activation: str, weight_variance: float, bias_variance: float = 0.0, start: float = 1.0
+    activation: str | Activation,
+    weight_variance: float,
+    bias_variance: float = 0.0,
+    start: float = 1.0,
 ) -> Limits:
     """Fixed point and depth scales as plain numbers, and the phase in a word.
 
@@ -221,7 +227,7 @@ class PhaseDiagram(NamedTuple):
 
 
 def phase_diagram(
-    activation: str, weight_variances: ArrayLike, bias_variances: ArrayLike
+    activation: str | Activation, weight_variances: ArrayLike, bias_variances: ArrayLike
 ) -> PhaseDiagram:
     r"""Where a start is ordered (:math:`\chi_1 < 1`) and where chaotic, at its fixed point.
 

@@ -44,15 +44,15 @@ class Kernels:
         self._length_bend = np.gradient(self.length_rate, 1 / _PER_UNIT)
         self.relative_mean = weight @ value.sum(0) / np.sqrt(length)  # E[phi] / sqrt(E[phi^2])
 
-    def log_length(self, t):
+    def log_length(self, t: np.ndarray) -> np.ndarray:
         """``ln E[phi(sqrt(q) z)^2]``."""
         return self._cubic(t, self._log_length, self.length_rate)
 
-    def log_slope(self, t):
+    def log_slope(self, t: np.ndarray) -> np.ndarray:
         """``ln E[phi'(sqrt(q) z)^2]``."""
         return self._cubic(t, self._log_slope, self.slope_rate)
 
-    def log_length_rate(self, t):
+    def log_length_rate(self, t: np.ndarray) -> np.ndarray:
         """``d log_length / dt``."""
         return self._cubic(np.clip(t, -REACH, REACH), self.length_rate, self._length_bend)
 
@@ -66,12 +66,12 @@ class Kernels:
         bend = (rates[left] / _PER_UNIT - rise) * (1 - x) + (rise - rates[left + 1] / _PER_UNIT) * x
         return values[left] + x * rise + x * (1 - x) * bend + (t - inside) * rates[left]
 
-    def pair(self, name: str, t) -> np.ndarray:
+    def pair(self, name: str, t: np.ndarray) -> np.ndarray:
         """``E[f(u_1) g(u_2)] [..., ANGLES]`` of the functions named, at ``t [...]``."""
         reach = quadrature.PAIR_LOG_VARIANCE_REACH
         return quadrature.pair_weights(np.clip(t, -reach, reach)) @ self._by_angle[name]
 
-    def angles(self, t) -> np.ndarray:
+    def angles(self, t: np.ndarray) -> np.ndarray:
         """``[..., ANGLES]``: the angle between two inputs' activations, by that before."""
         kernel = self.pair("value", t)
         with np.errstate(invalid="ignore"):

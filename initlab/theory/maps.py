@@ -14,6 +14,7 @@ or an ``Activation``.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from initlab import quadrature
 from initlab.activations import ACTIVATIONS, Activation
@@ -21,12 +22,12 @@ from initlab.checking import real_array
 from initlab.theory.kernels import Kernels, kernels
 
 
-def kernels_of(activation) -> Kernels:
+def kernels_of(activation: str | Activation) -> Kernels:
     """The kernels of an activation or of its name."""
     return kernels(activation if isinstance(activation, Activation) else ACTIVATIONS[activation])
 
 
-def checked(**values) -> list[np.ndarray]:
+def checked(**values: ArrayLike) -> list[np.ndarray]:
     """Values as float64 arrays that broadcast against each other.
 
     ValueError for one that is negative, NaN or infinite, and for shapes that do not fit.
@@ -48,19 +49,24 @@ def checked(**values) -> list[np.ndarray]:
     return arrays
 
 
-def log(x):
+def log(x: np.ndarray) -> np.ndarray:
     """Natural logarithm, -inf at 0."""
     with np.errstate(divide="ignore"):
         return np.log(x)
 
 
-def exp(x):
+def exp(x: np.ndarray) -> np.ndarray:
     """Exponential, inf where float64 ends."""
     with np.errstate(over="ignore"):
         return np.exp(x)
 
 
-def variance_map(activation, q, weight_variance=1.0, bias_variance=0.0) -> np.ndarray:
+def variance_map(
+    activation: str | Activation,
+    q: ArrayLike,
+    weight_variance: ArrayLike = 1.0,
+    bias_variance: ArrayLike = 0.0,
+) -> np.ndarray:
     r"""The next layer's ``q``: :math:`\sigma_w^2 E[\phi(\sqrt q z)^2] + \sigma_b^2`.
 
     Source: Poole et al. 2016, equation 3. Raises ValueError for a negative argument.
@@ -74,7 +80,7 @@ def variance_map(activation, q, weight_variance=1.0, bias_variance=0.0) -> np.nd
     return weight_variance * exp(kernels_of(activation).log_length(log(q))) + bias_variance
 
 
-def chi(activation, q, weight_variance=1.0) -> np.ndarray:
+def chi(activation: str | Activation, q: ArrayLike, weight_variance: ArrayLike = 1.0) -> np.ndarray:
     r"""Slope of the correlation map at 1: :math:`\chi_1 = \sigma_w^2 E[\phi'(\sqrt q z)^2]`.
 
     It is also what one layer multiplies a squared gradient by, between layers of equal width.
@@ -88,7 +94,11 @@ def chi(activation, q, weight_variance=1.0) -> np.ndarray:
 
 
 def correlation_map(
-    activation, correlation, q=1.0, weight_variance=1.0, bias_variance=0.0
+    activation: str | Activation,
+    correlation: ArrayLike,
+    q: ArrayLike = 1.0,
+    weight_variance: ArrayLike = 1.0,
+    bias_variance: ArrayLike = 0.0,
 ) -> np.ndarray:
     r"""The next layer's correlation of two inputs whose preactivations have second moment ``q``.
 
@@ -114,12 +124,14 @@ def correlation_map(
     return np.cos(next_angle(kernel, angle, t, log(weight_variance), log(bias_variance)))
 
 
-def between(rows, angle):
+def between(rows: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Values ``rows [..., ANGLES]`` at ``angle [...]``."""
     return (rows * quadrature.between_angles(angle)).sum(-1)
 
 
-def next_angle(kernel, angle, t, log_weight, log_bias):
+def next_angle(
+    kernel: Kernels, angle: np.ndarray, t: np.ndarray, log_weight: np.ndarray, log_bias: np.ndarray
+) -> np.ndarray:
     """Angle between preactivations, from that between the activations before them."""
     length = kernel.log_length(t) + log_weight
     with np.errstate(invalid="ignore"):  # zero weights and no biases: there is no angle

@@ -221,7 +221,7 @@ class Table(NamedTuple):
     angle: np.ndarray  # [A], densest at 0, where depth leads
     angle_map: np.ndarray  # [T, A] angle of activations by that of preactivations
 
-    def angles_at(self, t):
+    def angles_at(self, t: np.ndarray) -> np.ndarray:
         """Rows of ``angle_map`` at ``t [...]``: ``[..., A]``."""
         row = (np.clip(t, self.pair_t[0], self.pair_t[-1]) - self.pair_t[0]) * 16
         left = np.minimum(row.astype(int), len(self.pair_t) - 2)
@@ -252,7 +252,7 @@ def _lengths(table, given, log_weight, log_bias):
     return np.clip(t, -FAR, FAR), np.clip(log_length, -FAR, FAR)
 
 
-def log_mean(logs, share):
+def log_mean(logs: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Logarithm of the mean over groups, ``[L + 1, B]`` to ``[L + 1]``, of numbers of any size."""
     largest = logs.max(axis=1, keepdims=True)
     return largest[:, 0] + np.log(np.exp(logs - largest) @ share)

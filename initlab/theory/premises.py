@@ -31,7 +31,7 @@ class Law(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def law_of(initializer: Initializer, width, depth, features, classes) -> Law:
+def law_of(initializer: Initializer, width: int, depth: int, features: int, classes: int) -> Law:
     """The law of a network of these sizes, evaluated once."""
     layers = fans(Setting(depth=depth, width=width), features, classes)
     fan_in, fan_out = (np.array([fan[side] for fan in layers], float) for side in (0, 1))

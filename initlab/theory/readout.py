@@ -60,7 +60,13 @@ class ReadoutNoise(NamedTuple):
     variance: float  # of that logarithm, over networks
 
 
-def readout_noise(classes, log_q, angle, same_class, pair_share) -> ReadoutNoise:
+def readout_noise(
+    classes: int,
+    log_q: np.ndarray,
+    angle: np.ndarray,
+    same_class: np.ndarray,
+    pair_share: np.ndarray,
+) -> ReadoutNoise:
     """For pairs of examples by the angle of their logits and by whether they have one label.
 
     Probabilities of two examples agree as their logits do: ``p`` to first order, its square to
