@@ -22,7 +22,7 @@ def short(value: object) -> str:
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 
-def several(name: str, value: object, example: tuple[object, ...]) -> tuple[Any, ...]:
+def several(name: str, value: Any, example: tuple[object, ...]) -> tuple[Any, ...]:
     """The items of ``value``. TypeError for a string, or what cannot be gone through.
 
     >>> several("panels", ["neurons"], ("variance", "gradient"))

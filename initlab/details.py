@@ -120,7 +120,7 @@ def _dense_singular_values(
     setting: Setting, batch: Batch, example: int = 0, weights=None
 ) -> np.ndarray:
     _, jacobian, exponent = follow(setting, batch, example, weights)
-    return singular_values(jacobian, exponent)
+    return singular_values(jacobian, int(exponent))
 
 
 def singular_values(jacobian: np.ndarray, exponent: int) -> np.ndarray:

@@ -7,7 +7,7 @@ ghost of some, and ``needs_theory``. ``serves`` tells whether a kind of network 
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ class LayerPanel:
     series: tuple[Series, ...]
     logarithmic: bool = True
     plain_ticks: bool = False  # 16 instead of 10^1.2
-    legend: str = "lower right"
+    legend: Literal["lower right", "upper left"] = "lower right"
 
     def serves(self, kind: type[AnySetting]) -> bool:
         """Whether the network has all of the measures."""

@@ -106,12 +106,8 @@ class Race(Live[RacePicture]):
 
     # --- training --------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begin to train in the background; a second call does nothing."""
-        self._training()
-
-    def _training(self) -> threading.Thread:
-        """The thread that trains, which is started if need be."""
+    def start(self) -> threading.Thread:
+        """Begin to train in the background, in a thread of its own; a second call does nothing."""
         if self._thread is None:
             self.stop_button.disabled = False
             self.status.value = page.status("Preparing.")
@@ -126,7 +122,7 @@ class Race(Live[RacePicture]):
 
     def wait(self) -> History:
         """Return when the race is over; an interrupt ends it early. Errors are raised here."""
-        thread = self._training()
+        thread = self.start()
         try:
             thread.join()
         except KeyboardInterrupt:
