@@ -245,4 +245,5 @@ def rounded(weights: Pairs, dtype: str) -> Pairs:
     def held(array: np.ndarray) -> np.ndarray:
         return array.astype(dtype).astype(np.float32)
 
-    return [(held(weight), held(bias)) for weight, bias in weights]
+    with np.errstate(over="ignore"):  # what is beyond it, is inf in it
+        return [(held(weight), held(bias)) for weight, bias in weights]

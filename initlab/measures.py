@@ -125,6 +125,9 @@ def input_similarity(x: jax.Array) -> jax.Array:
     examples = x.shape[0]
     if examples == 1:
         return jnp.float32(jnp.nan)
+    # by its own largest entry: of a row 10^19 times as small as others, squares would be 0
+    largest = jnp.max(jnp.abs(x), axis=1, keepdims=True)
+    x = x / jnp.where(largest > 0, largest, 1.0)
     length = jnp.sqrt(jnp.sum(x * x, axis=1))
     total = product(1 / jnp.where(length > 0, length, 1.0), x)
     silent = jnp.sum(length == 0)
