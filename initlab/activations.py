@@ -28,9 +28,8 @@ class Activation:
     """
 
     name: str
-    function: Callable[[jax.Array], jax.Array] = dataclasses.field(
-        repr=False
-    )  # jax.Array -> jax.Array, elementwise
+    #: elementwise
+    function: Callable[[jax.Array], jax.Array] = dataclasses.field(repr=False)
     law: str = dataclasses.field(default="", compare=False)  # LaTeX, without dollar signs
     when: str = dataclasses.field(default="", compare=False)
     source: str = dataclasses.field(default="", compare=False)

@@ -6,11 +6,11 @@ a deeper network begins with the layers of the shallower one, and another gain o
 initializer of the same family rescales the same numbers.
 """
 
-import collections
 import contextlib
 import functools
 import itertools
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
@@ -49,12 +49,9 @@ class Kept:
 
     def __init__(self, limit: int):
         self._limit = limit  # bytes
-        self._values: collections.OrderedDict[Hashable, tuple[Any, int]] = (
-            collections.OrderedDict()
-        )  # key -> (value, bytes)
-        self.lock: contextlib.AbstractContextManager[bool] = (
-            threading.RLock()
-        )  # an explorer warms up in the background
+        self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # with bytes
+        # an explorer warms up in the background
+        self.lock: contextlib.AbstractContextManager[bool] = threading.RLock()
 
     def take(self, key: Hashable) -> Any:
         """The value, which is kept no longer; None if there is none."""

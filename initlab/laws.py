@@ -24,10 +24,9 @@ class Initializer:
     """A start for a layer's weights: ``gain * scale(fan) * draw(key, (fan_in, fan_out))``."""
 
     name: str
-    draw: Callable[..., jax.Array] = dataclasses.field(
-        repr=False
-    )  # (key, shape) -> jax.Array, float32
-    scale: Callable[[Fan], float] = dataclasses.field(repr=False)  # Fan -> float
+    #: of key and shape, in float32
+    draw: Callable[..., jax.Array] = dataclasses.field(repr=False)
+    scale: Callable[[Fan], float] = dataclasses.field(repr=False)
     law: str = ""  # LaTeX, without dollar signs
     when: str = ""
     source: str = ""

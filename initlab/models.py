@@ -5,11 +5,14 @@ Shapes: S starts, L depth, B examples, n units (width), F features, K classes.
 
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from initlab import measures
 from initlab.activations import ACTIVATIONS, Activation
@@ -24,30 +27,34 @@ PROBED = 256  # examples that layers are measured on: as many as probe() takes b
 class Model:
     """What is compiled in of the networks that are trained together; each kind has its own."""
 
-    def logits(self, knobs, parameters, inputs, masks=None):
+    def logits(
+        self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray, masks: Any = None
+    ) -> jax.Array:
         """What one network answers: ``[B, K]``. ``knobs`` are numbers that all starts share."""
         raise NotImplementedError
 
-    def trained(self, updates):
+    def trained(self, updates: Any) -> Any:
         """The updates of what is trained; what is not gets zeros."""
         return updates
 
-    def masks(self, key, parameters, examples: int, dropout):
+    def masks(self, key: jax.Array, parameters: Any, examples: int, dropout: ArrayLike) -> Any:
         """Which hidden units are kept in a step, scaled up so that the mean stays."""
         raise NotImplementedError
 
-    def norms(self, parameters):
+    def norms(self, parameters: Any) -> jax.Array:
         """``[L + 1]``: of each layer's arrays taken together, layer 1 first, readout last."""
         raise NotImplementedError
 
-    def first_not_finite(self, knobs, parameters, inputs) -> int:
+    def first_not_finite(self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray) -> int:
         """The layer, from 1, where a value of one network first is not finite.
 
         ``L + 1``, the readout, if all layers' values are: then it is there that the loss is not.
         """
         raise NotImplementedError
 
-    def measure(self, settings, parameters, batch: Batch) -> dict:
+    def measure(
+        self, settings: Sequence[Any], parameters: Any, batch: Batch
+    ) -> dict[str, np.ndarray]:
         """By layer, float64 arrays ``[S, …]`` by the names of History; parameters are ``[S, …]``.
 
         Activation variance is inf, and what comes from the backward pass NaN, from where values
@@ -56,7 +63,7 @@ class Model:
         raise NotImplementedError
 
 
-def norm(arrays):
+def norm(arrays: Any) -> jax.Array:
     """Of all entries of some arrays together; scaled by the largest, whose square may overflow."""
     leaves = jax.tree.leaves(arrays)
     largest = functools.reduce(jnp.maximum, [jnp.max(jnp.abs(leaf)) for leaf in leaves])
@@ -77,21 +84,23 @@ class _Dense(Model):
     depth: int
     width: int
 
-    def logits(self, knobs, parameters, inputs, masks=None):
+    def logits(
+        self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray, masks: Any = None
+    ) -> jax.Array:
         """See :class:`Model`."""
         return _forward(self.activation.function, parameters, inputs, masks)[1]
 
-    def masks(self, key, parameters, examples: int, dropout):
+    def masks(self, key: jax.Array, parameters: Any, examples: int, dropout: ArrayLike) -> Any:
         """See :class:`Model`."""
         kept = jax.random.bernoulli(key, 1 - dropout, (self.depth, examples, self.width))
         return kept / (1 - dropout)
 
-    def norms(self, parameters):
+    def norms(self, parameters: Any) -> jax.Array:
         """See :class:`Model`."""
         ends = jnp.stack([norm(parameters[0]), norm(parameters[-1])])
         return jnp.concatenate([ends[:1], jax.vmap(norm)(_hidden(parameters)), ends[1:]])
 
-    def first_not_finite(self, knobs, parameters, inputs) -> int:
+    def first_not_finite(self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray) -> int:
         """See :class:`Model`."""
         after, _ = _forward(self.activation.function, parameters, inputs)
         return 1 + next(
@@ -99,7 +108,9 @@ class _Dense(Model):
             self.depth,
         )
 
-    def measure(self, settings, parameters, batch: Batch) -> dict:
+    def measure(
+        self, settings: Sequence[Any], parameters: Any, batch: Batch
+    ) -> dict[str, np.ndarray]:
         """See :class:`Model`."""
         out = jax.device_get(
             _measure(self.activation, parameters, batch.inputs[:PROBED], batch.labels[:PROBED])

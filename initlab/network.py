@@ -9,6 +9,7 @@ Shapes: B examples, n units (width), F input features, K classes, M = MAX_DEPTH.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -142,7 +143,7 @@ def _measure(
     return values, slopes, out
 
 
-def biases(draws: Draws, scales: Scales, depth):
+def biases(draws: Draws, scales: Scales, depth: Any) -> tuple[jax.Array, jax.Array]:
     """The biases of all hidden layers ``[M, n]`` and of the readout ``[K]``.
 
     To be made outside of the loop over layers, where XLA would make them anew for every example.
@@ -151,14 +152,16 @@ def biases(draws: Draws, scales: Scales, depth):
     return hidden, jnp.sum(scales.bias[depth][:, None] * draws.readout_bias, axis=0)
 
 
-def affine(dtype, x, weight, scale, bias):
+def affine(
+    dtype: Any, x: jax.Array, weight: jax.Array, scale: jax.Array, bias: jax.Array
+) -> jax.Array:
     """``x W + b`` with draws and scales apart, which spares making the scaled weights."""
     if dtype == jnp.float32:
         return product(scale * x, weight) + bias
     return product(x, (scale * weight).astype(dtype)) + bias.astype(dtype)
 
 
-def transposed(dtype, x, weight, scale):
+def transposed(dtype: Any, x: jax.Array, weight: jax.Array, scale: jax.Array) -> jax.Array:
     """``x W^T``, in float32 whatever the network computes in: its exponent is kept apart."""
     if dtype == jnp.float32:
         return product(scale * x, weight.T)
@@ -212,7 +215,9 @@ def _put(array, index, value):
 
 
 @functools.singledispatch
-def measure(setting: AnySetting, batch: Batch, weights: Parameters | None = None) -> dict:
+def measure(
+    setting: AnySetting, batch: Batch, weights: Parameters | None = None
+) -> dict[str, np.ndarray]:
     """Run the compiled pass for a setting and a batch; each kind of setting registers its own.
 
     ``weights`` are by default those that the setting draws.
@@ -225,7 +230,9 @@ def measure(setting: AnySetting, batch: Batch, weights: Parameters | None = None
 
 
 @measure.register
-def _measure_dense(setting: Setting, batch: Batch, weights: Pairs | None = None) -> dict:
+def _measure_dense(
+    setting: Setting, batch: Batch, weights: Pairs | None = None
+) -> dict[str, np.ndarray]:
     features, classes = batch.inputs.shape[1], batch.classes
     if weights is None:
         drawn = draws_for(setting, features, classes), scales_for(setting, features, classes)

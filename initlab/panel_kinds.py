@@ -198,12 +198,10 @@ class ImagePanel:
     title: str
     unit: str  # label of the y axis
     color_label: str
-    matrix: Callable[
-        [Signals, int], np.ndarray
-    ]  # (Signals, layers) -> 2-d array, NaN where there is nothing
-    prepare: Callable[
-        ..., tuple[float, float, float, float]
-    ]  # (axes, layers, axis) -> (left, right, bottom, top) of the image
+    #: of Signals and layers: two axes, NaN where there is nothing
+    matrix: Callable[[Signals, int], np.ndarray]
+    #: of axes, layers and axis: left, right, bottom and top of the image
+    prepare: Callable[..., tuple[float, float, float, float]]
     colors: dict[str, Any]  # cmap and norm, or limits
     #: what measures it on demand, one way for each kind of network; None if Signals hold it
     measure: Callable[..., np.ndarray] | None = None

@@ -1,6 +1,8 @@
 """The prophet: what was said of a start before training, beside what training made of it."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from initlab.history import History
 from initlab.setting import AnySetting
 from initlab.signals import probe
 from initlab.tables import Table
-from initlab.training import TRAINED_DIGITS, train
+from initlab.training import TRAINED_DIGITS, Starts, train
 
 #: A start has learned if its accuracy is this much above the share of the largest class, five
 #: standard deviations of a guess among 1,000 examples, …
@@ -51,7 +53,7 @@ class Prophecy:
         """Where the starts stand that did otherwise than was said."""
         return [int(place) for place in np.flatnonzero(self.healthy != self.learned)]
 
-    def table(self, places=None) -> Table:
+    def table(self, places: Iterable[int] | None = None) -> Table:
         """A row for each start, or for those at some places, such as ``misses``."""
         places = range(len(self.outcomes)) if places is None else places
         return Table(
@@ -94,7 +96,7 @@ class Prophecy:
             ),
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         healthy, learned = self.healthy, self.learned
         return (
             f"{self.hit_rate:.0%} of {len(healthy)} starts did as was said after"
@@ -107,7 +109,7 @@ class Prophecy:
         return f"{self.table()._repr_markdown_()}\n\n{self.by_mode()._repr_markdown_()}"
 
 
-def prophecy(settings, batch: Batch | None = None, **options) -> Prophecy:
+def prophecy(settings: Starts, batch: Batch | None = None, **options: Any) -> Prophecy:
     """Diagnose starts, train them, and see whether it came as the diagnosis says.
 
     A start has *learned* if its accuracy, on the examples held out if there are any, is 0.05

@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -19,8 +18,8 @@ from initlab.history import History
 from initlab.live import ROW, SHARPNESS, Live
 from initlab.race_picture import BY_LAYER, MOST_CURVES, RacePicture, describe
 from initlab.run import Run
-from initlab.setting import AnySetting, one_of
-from initlab.training import begin
+from initlab.setting import one_of
+from initlab.training import Starts, begin
 from initlab.warming import WARMER
 
 PICTURE_SECONDS = 0.12  # of training between two looks at the Stop button, and two pictures
@@ -263,7 +262,7 @@ def say_seconds_left(seconds: float) -> str:
 
 
 def race(
-    settings: AnySetting | Sequence[AnySetting] | Mapping[str, AnySetting],
+    settings: Starts,
     batch: Batch | None = None,
     *,
     by_layer: str = "gradient",

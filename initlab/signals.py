@@ -237,7 +237,9 @@ def probe(
 
 
 @np.errstate(over="ignore")  # a gradient may pass even float64: it is inf then
-def finished(out: dict, depth: int, names: Iterable[str] = LAYER_FIELDS) -> tuple[dict, np.ndarray]:
+def finished(
+    out: dict[str, np.ndarray], depth: int, names: Iterable[str] = LAYER_FIELDS
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What is told of networks of one depth, made of what a pass measured.
 
     From the layer on where a value is not finite, moments are inf and all else is NaN.
@@ -272,7 +274,7 @@ def finished(out: dict, depth: int, names: Iterable[str] = LAYER_FIELDS) -> tupl
 
 
 def signals_of(
-    setting: AnySetting, batch: Batch, out: dict, weights: Parameters | None = None
+    setting: AnySetting, batch: Batch, out: dict[str, np.ndarray], weights: Parameters | None = None
 ) -> Signals:
     """Signals made of what :func:`initlab.network.measure` returned.
 

@@ -1,6 +1,7 @@
 """Trainability maps: every point of a grid is trained for as long, and what came of it is kept."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import optax
@@ -10,8 +11,11 @@ from initlab.data import Batch, digits
 from initlab.prophet import learned
 from initlab.setting import Setting, whole_number
 from initlab.sweeps.bars import bar
-from initlab.sweeps.grid import grid_of
+from initlab.sweeps.grid import AxisValues, grid_of
 from initlab.training import TRAINED_DIGITS, begin
+
+if TYPE_CHECKING:
+    import xarray
 
 #: of memory, that the starts which are trained at once may take together by default
 CHUNK_BYTES = 2**30
@@ -39,8 +43,8 @@ def train_sweep(
     batch_size: int | None = None,
     chunk: int | None = None,
     progress: bool | None = None,
-    **axes,
-):
+    **axes: AxisValues,
+) -> "xarray.Dataset":
     """Train every point of a grid of settings, and keep how well each does in the end.
 
     Points that agree in depth, width and activation are trained side by side by one program, which

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import types
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ import numpy as np
 import optax
 from jax import lax
 
+from initlab.data import Batch
 from initlab.measures import cross_entropy
 from initlab.models import Model, model_of
 
@@ -58,7 +59,7 @@ def _make(value):
     return type(value), value  # the type, since 1 == True
 
 
-def shared_optimizer(optimizer) -> _Optimizer:
+def shared_optimizer(optimizer: optax.GradientTransformation) -> _Optimizer:
     """The optimizer, equal to any other of the same make."""
     try:
         key = _make((optimizer.init, optimizer.update))
@@ -189,7 +190,16 @@ def _observe(model: Model, knobs, state: _State, inputs, labels, held_inputs, he
 class Group:
     """Starts that share a model and its knobs: where they stand in the list, and by now."""
 
-    def __init__(self, places, settings, starts, optimizer, batch, held_out, options):
+    def __init__(
+        self,
+        places: list[int],
+        settings: list[Any],
+        starts: list[Any],
+        optimizer: _Optimizer,
+        batch: Batch,
+        held_out: tuple[np.ndarray, np.ndarray],
+        options: tuple[int, int, float],
+    ):
         self.places, self._settings = places, settings  # in the list of settings
         features, classes = batch.inputs.shape[1], batch.classes
         self._model, self._knobs = model_of(settings[0], features, classes)
@@ -221,7 +231,7 @@ class Group:
         jax.block_until_ready(self.state.step)
 
     @property
-    def parameters(self) -> list:
+    def parameters(self) -> list[Any]:
         """Each start's own, as NumPy arrays."""
         stacked = jax.device_get(self.state.parameters)
         return [
@@ -229,12 +239,12 @@ class Group:
             for index in range(len(self.places))
         ]
 
-    def outcome(self) -> dict:
+    def outcome(self) -> dict[str, np.ndarray]:
         """How well the starts do now: ``[S, …]`` by BY_RECORD, and ``diverged_at``, or -1."""
         seen = _observe(self._model, self._knobs, self.state, *self._batch, *self._held_out)
         return jax.device_get(seen)
 
-    def record(self, keep_first_layer: bool) -> dict:
+    def record(self, keep_first_layer: bool) -> dict[str, np.ndarray]:
         """What is measured now, layers too: float64 arrays ``[S, …]`` by the names of History."""
         out = self.outcome()
         for index, step in enumerate(out["diverged_at"]):

@@ -1,6 +1,6 @@
 """Training several starts at once: what becomes of a network after its first forward pass."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -10,6 +10,7 @@ from initlab.checking import flag, several, short
 from initlab.data import DIGITS, Batch, digits
 from initlab.history import History, names_of
 from initlab.models import model_of
+from initlab.parameters import GivenParameters
 from initlab.run import Run
 from initlab.setting import AnySetting, Setting, bounded_number, whole_number
 from initlab.starts import checked_weights, weights
@@ -22,8 +23,12 @@ MAX_SEEDS = 1000
 _MOST_STEPS = 10_000_000
 
 
+#: of any kind of network; a dict gives them names
+Starts = AnySetting | Sequence[AnySetting] | Mapping[str, AnySetting]
+
+
 def train(
-    settings: AnySetting | Sequence[AnySetting],
+    settings: Starts,
     batch: Batch | None = None,
     *,
     held_out: Batch | None = None,
@@ -31,7 +36,7 @@ def train(
     steps: int = 200,
     batch_size: int | None = None,
     dropout: float = 0.0,
-    initial: Sequence | None = None,
+    initial: GivenParameters | Sequence[GivenParameters | None] | None = None,
     seed: int = 0,
     record_every: int | None = None,
     keep_first_layer: bool = False,
@@ -116,19 +121,19 @@ def train(
 
 
 def begin(
-    settings,
-    batch=None,
+    settings: Starts,
+    batch: Batch | None = None,
     *,
-    held_out=None,
-    optimizer=None,
-    steps=200,
-    batch_size=None,
-    dropout=0.0,
-    initial=None,
-    seed=0,
-    record_every=None,
-    keep_first_layer=False,
-    seeds=1,
+    held_out: Batch | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    steps: int = 200,
+    batch_size: int | None = None,
+    dropout: float = 0.0,
+    initial: GivenParameters | Sequence[GivenParameters | None] | None = None,
+    seed: int = 0,
+    record_every: int | None = None,
+    keep_first_layer: bool = False,
+    seeds: int = 1,
 ) -> Run:
     """A run of which nothing is computed yet; arguments and errors are those of :func:`train`."""
     settings, names, starts = _checked_settings(settings, initial, seeds)

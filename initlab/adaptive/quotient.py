@@ -4,6 +4,8 @@ Shapes: B examples, F features, K classes, L depth.
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +32,9 @@ FEATURES, CLASSES = 64, 10  # of random examples: those of the digits
 MOST_MOMENTUM = 0.999
 
 
-def gradient_quotient(loss, parameters, epsilon: float = EPSILON):
+def gradient_quotient(
+    loss: Callable[[Any], jax.Array], parameters: Any, epsilon: float = EPSILON
+) -> jax.Array:
     r"""MetaInit's gradient quotient: how much a step along the gradient changes the gradient.
 
     .. math:: \frac{1}{N} \sum_i \left|

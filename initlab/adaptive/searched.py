@@ -16,6 +16,7 @@ from jax import lax
 
 from initlab.adaptive.adapted import Adapted
 from initlab.adaptive.parts import parts_of, places, weights_of
+from initlab.data import Batch
 from initlab.draws import drawn
 from initlab.parameters import Weights
 from initlab.setting import AnySetting, bounded_number
@@ -48,7 +49,7 @@ def times(scale: Weights, parts: Weights) -> Weights:
     return jax.tree.map(multiply, scale, parts)
 
 
-def search(update: Callable, start: Weights, state, steps) -> Found:
+def search(update: Callable[..., Any], start: Weights, state: Any, steps: Any) -> Found:
     """Take steps, until there were enough, or until what is measured is not finite.
 
     Args:
@@ -77,12 +78,19 @@ def search(update: Callable, start: Weights, state, steps) -> Found:
     return Found(history, objectives, visited, finite)
 
 
-def all_finite(tree):
+def all_finite(tree: Any) -> jax.Array:
     """Whether all numbers of a tree are."""
     return jnp.all(jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
 
 
-def adapted(method: str, setting: AnySetting, start: Weights, found: Found, aim: str, batch=None):
+def adapted(
+    method: str,
+    setting: AnySetting,
+    start: Weights,
+    found: Found,
+    aim: str,
+    batch: Batch | None = None,
+) -> Adapted:
     """A search as an :class:`Adapted`; ``start`` is what was drawn."""
     found = jax.device_get(found)
     steps, stopped = int(found.visited) - 1, "all steps are used up"
@@ -122,7 +130,7 @@ def start_of(setting: AnySetting, features: int, classes: int) -> Weights:
     return parts_of(drawn(setting, features, classes))
 
 
-def above_zero(name: str, value, highest: float) -> float:
+def above_zero(name: str, value: object, highest: float) -> float:
     """``value`` as a float above 0. TypeError if it is no number, ValueError if out of range."""
     value = bounded_number(name, value, highest)
     if value == 0:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,16 +23,18 @@ class _Chained(Model):
     depth: int
     fixed: tuple[str, ...]  # names of layers' arrays
 
-    def logits(self, knobs, parameters, inputs, masks=None):
+    def logits(
+        self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray, masks: Any = None
+    ) -> jax.Array:
         """See :class:`Model`."""
         return answer(self.chain, knobs, self.depth, parameters, inputs)
 
-    def trained(self, updates):
+    def trained(self, updates: Any) -> Any:
         """See :class:`Model`."""
         still = {name: jnp.zeros_like(updates.layers[name]) for name in self.fixed}
         return updates._replace(layers=updates.layers | still)
 
-    def norms(self, parameters):
+    def norms(self, parameters: Any) -> jax.Array:
         """See :class:`Model`."""
         first, layers, readout = parameters
         if self.chain.shared:
@@ -39,7 +43,7 @@ class _Chained(Model):
             hidden = jnp.append(norm(first), jax.vmap(norm)(layers))
         return jnp.append(hidden, norm(readout))
 
-    def first_not_finite(self, knobs, parameters, inputs) -> int:
+    def first_not_finite(self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray) -> int:
         """See :class:`Model`."""
 
         def finite(state):
@@ -50,7 +54,9 @@ class _Chained(Model):
         )
         return 1 + int(np.argmin(np.array([first, *others, False])))
 
-    def measure(self, settings, parameters, batch: Batch) -> dict:
+    def measure(
+        self, settings: Sequence[Any], parameters: Any, batch: Batch
+    ) -> dict[str, np.ndarray]:
         """See :class:`Model`. Each start goes through the program that ``probe`` runs."""
         few = settings[0].examples
         probed = Batch(batch.inputs[:few], batch.labels[:few], batch.classes)

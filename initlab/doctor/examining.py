@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from initlab.doctor import measuring
 from initlab.doctor.report import Layer, Report
 from initlab.doctor.sites import Known, Reading, Site, read
 from initlab.doctor.trees import (
+    Tree,
     is_floating,
     no_parameters,
     not_finite,
@@ -28,7 +30,9 @@ _DIRECTIONS = 0  # the seed of what an output is pulled along, where no loss is 
 _OF_TRACING = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
 
 
-def examine(function: Callable, params, batch, loss: Callable | None = None) -> Report:
+def examine(
+    function: Callable[..., Any], params: Tree, batch: Tree, loss: Callable[..., Any] | None = None
+) -> Report:
     """Measure, and judge, every layer of a network: one forward and one backward pass.
 
     A layer here is a product or convolution of a parameter with something that depends on the
@@ -68,7 +72,13 @@ def examine(function: Callable, params, batch, loss: Callable | None = None) -> 
 class Examination:
     """A network's program, read and compiled once, to measure any parameters of the same shapes."""
 
-    def __init__(self, function, params, batch, loss):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        params: Tree,
+        batch: Tree,
+        loss: Callable[..., Any] | None,
+    ):
         if not callable(function):
             raise TypeError(f"examine takes a function of params and batch, not {function!r}")
         self.paths, leaves, rebuild = parameters(params)
@@ -121,7 +131,7 @@ class Examination:
         )
         return value, found
 
-    def memory(self, params) -> int:
+    def memory(self, params: Tree) -> int:
         """Bytes that an examination needs beside the parameters, by XLA's account."""
         lowered = self._both.lower(parameters(params)[1], measuring.slots(self.reading))
         account = lowered.compile().memory_analysis()
@@ -129,9 +139,15 @@ class Examination:
             raise RuntimeError("XLA gives no account of memory on these devices")
         return account.temp_size_in_bytes
 
-    values, with_values = staticmethod(values_of), staticmethod(with_values)
+    def values(self, params: Tree) -> list[np.ndarray]:
+        """The parameters, copied."""
+        return values_of(params)
 
-    def report(self, params) -> Report:
+    def with_values(self, params: Tree, values: list[np.ndarray]) -> Tree:
+        """The same tree with other parameters."""
+        return with_values(params, values)
+
+    def report(self, params: Tree) -> Report:
         """What :func:`examine` returns, of these parameters."""
         _, leaves, _ = parameters(params)
         notes = not_finite("parameter", self.paths, leaves) + self._notes
@@ -209,7 +225,12 @@ def direction(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(_DIRECTIONS).standard_normal(shape).astype(np.float32)
 
 
-def layers_of(reading: Reading, paths, found, back) -> Iterator[Layer]:
+def layers_of(
+    reading: Reading,
+    paths: Sequence[str],
+    found: tuple[dict[int, Any], dict[int, Any]],
+    back: dict[int, Any],
+) -> Iterator[Layer]:
     """What was measured, forward and back: one for each site, and for each turn of a scan's own."""
     by_site, by_gate = found
     uses = [

@@ -7,6 +7,8 @@ the measures: so nothing is stored that a step of training would not store, insi
 import collections
 import functools
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +29,7 @@ _FLAT = {
 }
 
 
-def slots(reading: Reading) -> dict:
+def slots(reading: Reading) -> dict[int, jax.Array]:
     """Room for what is measured backward: ``[*turns, 3]`` for each site."""
     return {
         number: jnp.zeros((*site.turns, len(BACKWARD)), jnp.float32)
@@ -38,7 +40,7 @@ def slots(reading: Reading) -> dict:
 # --- what is measured --------------------------------------------------------------------------
 
 
-def by_unit(x, units: tuple[int, ...]):
+def by_unit(x: jax.Array, units: tuple[int, ...]) -> jax.Array:
     """``[rows, units]`` of an output in float32."""
     count = math.prod(x.shape[axis] for axis in units)
     x = jnp.moveaxis(x, units, range(x.ndim - len(units), x.ndim))
@@ -57,7 +59,9 @@ def _size(x) -> dict:
     return {"second_moment": measures.mean(near_1**2), "exponent": exponent, "finite": finite}
 
 
-def forward(units: tuple[int, ...], given, weight, z) -> dict:
+def forward(
+    units: tuple[int, ...], given: jax.Array, weight: jax.Array, z: jax.Array
+) -> dict[str, jax.Array]:
     """Of what a site reads, of its weight, and of what it makes."""
     rows = by_unit(z, units)
     near_1, exponent, finite = measures.normalized(rows)
@@ -85,7 +89,7 @@ def _keep(units, z, slot):
     return z, None
 
 
-def backward(units: tuple[int, ...], gradient):
+def backward(units: tuple[int, ...], gradient: jax.Array) -> jax.Array:
     """Of the gradient by what a site makes: the measures named in ``BACKWARD``, ``[3]``."""
     rows = by_unit(gradient, units)
     near_1, exponent, _ = measures.normalized(rows)
@@ -104,7 +108,7 @@ def _measure_back(units, _, gradient):
 _observed.defvjp(_keep, _measure_back)
 
 
-def gate(function: str, z):
+def gate(function: str, z: jax.Array) -> jax.Array:
     """The share of a gate's input that lies where it is flat."""
     return jnp.mean(jnp.abs(z) >= _FLAT[function], dtype=jnp.float32)
 
@@ -112,7 +116,14 @@ def gate(function: str, z):
 # --- the run -----------------------------------------------------------------------------------
 
 
-def run(jaxpr: core.Jaxpr, consts, plan: Plan, reading: Reading, values, slots: dict):
+def run(
+    jaxpr: core.Jaxpr,
+    consts: Iterable[Any],
+    plan: Plan,
+    reading: Reading,
+    values: Iterable[Any],
+    slots: dict[int, Any],
+) -> tuple[list[Any], tuple[dict[int, Any], dict[int, Any]]]:
     """A program's outputs, and ``(by site, by gate)`` dicts of what was measured on the way."""
     made = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *values), strict=True))
     sites, gates = {}, {}

@@ -34,7 +34,7 @@ class Cure:
         )
         return compared(caption, before=self.before, after=self.after)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return repr(self.table())
 
     def _repr_markdown_(self):

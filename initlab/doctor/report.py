@@ -5,13 +5,18 @@ import functools
 import json
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from initlab.doctor.verdicts import find
 from initlab.failures import Failure
 from initlab.tables import Table
+
+if TYPE_CHECKING:
+    import xarray
+
+    from initlab.doctor.remedy import Cure  # which imports this module
 
 _HEADS = (
     "layer",
@@ -156,7 +161,7 @@ class Report:
         if not self.healthy:
             raise AssertionError(self.summary)
 
-    def remedy(self):
+    def remedy(self) -> "Cure | None":
         """Parameters in which only what is blamed was redrawn or rescaled; tried, and better.
 
         Returns:
@@ -189,7 +194,7 @@ class Report:
         ]
         return Table(self.summary, _HEADS, tuple(rows))
 
-    def to_dataset(self):
+    def to_dataset(self) -> "xarray.Dataset":
         """All numbers as an ``xarray.Dataset`` by layer."""
         import xarray  # slow to import, and only this needs it
 
@@ -224,7 +229,7 @@ class Report:
         ratio = self.gradient_ratio(layer)
         return fields | {"gain": layer.gain, "gradient_ratio": ratio, "units": float(layer.units)}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return repr(self.table())
 
     def _repr_markdown_(self):

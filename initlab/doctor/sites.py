@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax.extend import core
 
@@ -97,7 +97,7 @@ class Plan(NamedTuple):
     gates: dict[int, int]
     inner: dict[int, tuple["Plan", ...]]  # equation -> plans of the programs that it holds
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self.sites or self.gates or self.inner)
 
     def numbers(self) -> tuple[set[int], set[int]]:
@@ -124,7 +124,7 @@ class Plan(NamedTuple):
                 plan.drop(gate)
 
 
-def inner_programs(equation) -> list[core.ClosedJaxpr]:
+def inner_programs(equation: core.JaxprEqn) -> list[core.ClosedJaxpr]:
     """The programs that an equation holds, and that can be looked into."""
     name, params = equation.primitive.name, equation.params
     if name == "cond":
@@ -133,7 +133,9 @@ def inner_programs(equation) -> list[core.ClosedJaxpr]:
     return [one if isinstance(one, core.ClosedJaxpr) else core.ClosedJaxpr(one, ()) for one in held]
 
 
-def scan_inputs(equation, given: list) -> tuple[list, list, list]:
+def scan_inputs(
+    equation: core.JaxprEqn, given: list[Any]
+) -> tuple[list[Any], list[Any], list[Any]]:
     """What a scan is given: what stays, what turns hand on, and what each has a slice of."""
     consts, carried = equation.params["num_consts"], equation.params["num_carry"]
     return given[:consts], given[consts : consts + carried], given[consts + carried :]
@@ -145,16 +147,16 @@ class Origins:
     def __init__(self):
         self._of = {}  # variable -> (the variable that it is a function of, gates)
 
-    def __getitem__(self, variable):
+    def __getitem__(self, variable: Any) -> tuple[Any, frozenset[int]]:
         return self._of.get(variable, (variable, frozenset()))
 
-    def follow(self, out, values: list, gates: frozenset[int]) -> None:
+    def follow(self, out: Any, values: list[Any], gates: frozenset[int]) -> None:
         """``out`` is made entry by entry of ``values``, through gates: maybe all of one thing."""
         origins = {self[variable][0] for variable in values}
         if len(origins) == 1:
             self._of[out] = origins.pop(), gates.union(*(self[one][1] for one in values))
 
-    def self_gates(self, factors: list) -> frozenset[int]:
+    def self_gates(self, factors: list[Any]) -> frozenset[int]:
         """Gates that are multiplied by what they were made of, where these are the factors."""
         if len(factors) != 2:
             return frozenset()
@@ -162,7 +164,13 @@ class Origins:
         return its ^ others if one is other else frozenset()
 
 
-def read(jaxpr, known: Iterable[Known], reading: Reading, turns=(), way=()):
+def read(
+    jaxpr: core.Jaxpr,
+    known: Iterable[Known],
+    reading: Reading,
+    turns: tuple[int, ...] = (),
+    way: tuple[int, ...] = (),
+) -> tuple[list[Known], Plan]:
     """Find the sites and gates of a program, of whose inputs it is known what they are made of.
 
     Returns what its outputs are made of, and a :class:`Plan`. ``turns`` are the lengths of the

@@ -7,7 +7,8 @@ gates are those of :mod:`initlab.doctor.sites`.
 
 import dataclasses
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from initlab.doctor.sites import Gate, Known, Origins, Reading, Site
 
@@ -31,7 +32,9 @@ class Use(NamedTuple):
     weight: int
     bias: int | None
 
-    def product(self, target, args: tuple, kwargs: dict):
+    def product(
+        self, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, Any]:
         """What the call makes before its bias; and the bias, in a shape to be added, if any."""
         if self.bias is None or len(args) <= self.bias or args[self.bias] is None:
             return target(*args, **kwargs), None
@@ -53,11 +56,11 @@ class Program:
     names: dict[str, str]
     #: names of the nodes that are the module's outputs
     outputs: tuple[str, ...]
-    uses: dict = dataclasses.field(default_factory=dict)  # node -> Use
-    gates: dict = dataclasses.field(default_factory=dict)  # node -> number of the gate
+    uses: dict[Any, Use] = dataclasses.field(default_factory=dict)  # node -> Use
+    gates: dict[Any, int] = dataclasses.field(default_factory=dict)  # node -> number of the gate
 
 
-def read_graph(traced, own: dict[str, str], trained: set[str]) -> Program:
+def read_graph(traced: Any, own: dict[str, str], trained: set[str]) -> Program:
     """Find the sites and gates of a ``torch.export.ExportedProgram``.
 
     ``own`` gives, for each name of a parameter, the first name of the same one: some are tied.

@@ -11,6 +11,7 @@ made of it, is the same as for JAX.
 import importlib.util
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -21,12 +22,17 @@ from initlab.doctor.report import Report
 from initlab.doctor.torch_graph import Program, read_graph
 from initlab.doctor.trees import not_finite, said
 
+if TYPE_CHECKING:
+    import torch
+
 _forward = jax.jit(measuring.forward, static_argnums=0)
 _backward = jax.jit(measuring.backward, static_argnums=0)
 _gate = jax.jit(measuring.gate, static_argnums=0)
 
 
-def examine_torch(module, batch, loss: Callable | None = None) -> Report:
+def examine_torch(
+    module: "torch.nn.Module", batch: Any, loss: Callable[..., Any] | None = None
+) -> Report:
     """Measure, and judge, every layer of a PyTorch module, as :func:`initlab.examine` does.
 
     Needs PyTorch, 2.6 or newer: ``pip install initlab[torch]``. The module is examined in the
@@ -69,7 +75,7 @@ def examine_torch(module, batch, loss: Callable | None = None) -> Report:
 class TorchExamination:
     """A module's program, traced and read once, to measure any parameters of the same shapes."""
 
-    def __init__(self, module, batch, loss: Callable | None):
+    def __init__(self, module: "torch.nn.Module", batch: Any, loss: Callable[..., Any] | None):
         self.parameters = dict(module.named_parameters(remove_duplicate=False))
         self._batch, self._loss = batch, loss
         self._traced = _traced(module, batch)
@@ -95,11 +101,11 @@ class TorchExamination:
             )
         self.is_loss = False
 
-    def values(self, params: dict) -> list[np.ndarray]:
+    def values(self, params: dict[str, Any]) -> list[np.ndarray]:
         """The parameters as NumPy arrays, copied; bfloat16 as float32."""
         return [_array(params[name]).copy() for name in self.paths]
 
-    def with_values(self, params: dict, values: list[np.ndarray]) -> dict:
+    def with_values(self, params: dict[str, Any], values: list[np.ndarray]) -> dict[str, Any]:
         """Other parameters, in the old ones' types and places; what is equal is left alone."""
         import torch
 
@@ -110,7 +116,7 @@ class TorchExamination:
                 new[name] = torch.as_tensor(value).to(dtype=old.dtype, device=old.device)
         return new
 
-    def report(self, params: dict) -> Report:
+    def report(self, params: dict[str, Any]) -> Report:
         """What :func:`examine_torch` returns, of these parameters: tensors by name."""
         import torch
 

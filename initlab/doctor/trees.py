@@ -1,11 +1,17 @@
 """Trees of parameters and of batches: what in them counts, and what it is called."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+#: arrays in containers of any kind: JAX has no type for it
+Tree = Any
 
-def parameters(params):
+
+def parameters(params: Tree) -> tuple[list[str], list[jax.Array], Callable[[Iterable[Any]], Tree]]:
     """Paths and values of all floating-point arrays, and the function that puts them back."""
     flat, tree = jax.tree_util.tree_flatten_with_path(params)
     chosen = [place for place, (_, leaf) in enumerate(flat) if is_floating(leaf)]
@@ -28,12 +34,12 @@ def parameters(params):
     return paths, [jnp.asarray(flat[place][1]) for place in chosen], rebuild
 
 
-def values_of(params) -> list[np.ndarray]:
+def values_of(params: Tree) -> list[np.ndarray]:
     """The parameters, copied."""
     return [np.array(leaf) for leaf in parameters(params)[1]]
 
 
-def with_values(params, values: list[np.ndarray]):
+def with_values(params: Tree, values: list[np.ndarray]) -> Tree:
     """The same tree with other parameters, in the old ones' types; what is equal is left alone."""
     flat, tree = jax.tree.flatten(params)
     left = iter(values)
@@ -48,7 +54,7 @@ def with_values(params, values: list[np.ndarray]):
     return jax.tree.unflatten(tree, [one(leaf) if is_floating(leaf) else leaf for leaf in flat])
 
 
-def is_floating(leaf) -> bool:
+def is_floating(leaf: Any) -> bool:
     """Whether it is an array of floating-point numbers."""
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
 
@@ -57,12 +63,12 @@ def _name(path) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/") or "params"
 
 
-def paths_of(tree) -> list[str]:
+def paths_of(tree: Tree) -> list[str]:
     """The paths of all leaves."""
     return [_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
 
 
-def no_parameters(params) -> list[str]:
+def no_parameters(params: Tree) -> list[str]:
     """A line for each array that is of another type than parameters are."""
     leaves = zip(paths_of(params), jax.tree.leaves(params), strict=True)
     return [
@@ -93,7 +99,7 @@ def said(error: Exception) -> str:
     return f"{type(error).__name__}: {first}"
 
 
-def not_finite(what: str, paths, leaves) -> list[str]:
+def not_finite(what: str, paths: Iterable[str], leaves: Iterable[Any]) -> list[str]:
     """A line for each array that holds what is no number."""
     notes = []
     for path, leaf in zip(paths, leaves, strict=True):

@@ -7,6 +7,7 @@ zero readout, or a branch that ends in zeros, starts well.
 
 import itertools
 import math
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
@@ -19,8 +20,11 @@ from initlab.failures import (
     Failure,
 )
 
+if TYPE_CHECKING:  # what imports this module
+    from initlab.doctor.report import Report
 
-def find(report) -> tuple[Failure, ...]:
+
+def find(report: "Report") -> tuple[Failure, ...]:
     """Every failure that a report shows, in the order in which it is told."""
     layers = report.layers
     over = _overflow(layers)

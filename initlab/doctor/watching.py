@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from initlab.doctor.examining import Examination
 from initlab.doctor.report import Layer, Report
-from initlab.doctor.trees import parameters
+from initlab.doctor.trees import Tree, parameters
 from initlab.setting import whole_number
 from initlab.warning_signs import LOSS_FALL, UPDATE_FACTOR, UPDATE_RATIO, Sign
 
@@ -17,7 +18,9 @@ _MOST = 10_000_000
 class Watch:
     """Examines parameters now and then while they are trained; see :func:`watch`."""
 
-    def __init__(self, function: Callable, batch, loss: Callable | None, every: int):
+    def __init__(
+        self, function: Callable[..., Any], batch: Tree, loss: Callable[..., Any] | None, every: int
+    ):
         self._make = lambda params: Examination(function, params, batch, loss)
         self._examination: Examination | None = None
         self._every = every
@@ -28,7 +31,7 @@ class Watch:
         #: what was told so far, each at the step where it was new
         self.signs: list[Sign] = []
 
-    def __call__(self, step: int, params) -> str | None:
+    def __call__(self, step: int, params: Tree) -> str | None:
         """Examine at every so manieth step; what is wrong now and was not before, in words.
 
         Called at every step, it also tells of updates that are too large or too small.
@@ -97,7 +100,13 @@ def _ratio(layer: Layer, old, new) -> float:
     return update / size if size > 0 else math.nan
 
 
-def watch(function: Callable, batch, loss: Callable | None = None, *, every: int = 100) -> Watch:
+def watch(
+    function: Callable[..., Any],
+    batch: Tree,
+    loss: Callable[..., Any] | None = None,
+    *,
+    every: int = 100,
+) -> Watch:
     """A callback for any training loop, that warns early of what goes wrong, and at which layer.
 
     It tells of the failures that :func:`initlab.examine` finds, and by the thresholds of

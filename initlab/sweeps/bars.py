@@ -1,11 +1,15 @@
 """The bar that shows how far a sweep is."""
 
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _PATIENCE = 2.0  # seconds before a bar is shown that nobody asked for
 
 
-def bar(points: int, progress: bool | None, done: int = 0):
+def bar(points: int, progress: bool | None, done: int = 0) -> "tqdm[Any]":
     """A bar on stderr, to be entered with ``with``.
 
     Args:

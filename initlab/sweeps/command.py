@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ _EXAMPLE = (
 )
 
 
-def add_command(commands) -> None:
+def add_command(commands: Any) -> None:
     """Add the command to argparse's sub-commands."""
     parser = commands.add_parser(
         "sweep",
@@ -85,7 +86,7 @@ def _axes(chosen: argparse.Namespace) -> dict:
     return axes
 
 
-def values_of(name: str, text: str):
+def values_of(name: str, text: str) -> list[int] | list[float] | list[str] | str:
     """What a field's option means.
 
     >>> values_of("depth", "1:11:5"), values_of("gain", "0.5,2"), values_of("activation", "all")

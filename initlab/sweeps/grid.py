@@ -26,6 +26,9 @@ FIELDS: dict[str, Any] = dataclasses.asdict(Setting())
 UNITS = {"depth": "hidden layers", "width": "units", "gain": "1", "bias_std": "1"}
 _CATALOGUES = {"initializer": lambda: menu(Setting), "activation": lambda: list(ACTIVATIONS)}
 
+#: of a field: one value that is the same everywhere, or an axis
+AxisValues = float | str | Iterable[float] | Iterable[str]
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
@@ -110,7 +113,7 @@ class Grid:
         return xarray.Dataset(variables, coords=self.coordinates() | dict(coordinates or {}))
 
 
-def grid_of(**axes: Any) -> Grid:
+def grid_of(**axes: AxisValues) -> Grid:
     """The grid that :func:`initlab.sweep` measures.
 
     Args:

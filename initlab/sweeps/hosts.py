@@ -4,7 +4,11 @@ Processes find each other as JAX has it, by ``jax.distributed.initialize()`` in 
 anything is computed. It needs no arguments where Slurm, Kubernetes or a TPU slice launch them.
 """
 
+from typing import TypeVar
+
 import jax
+
+Item = TypeVar("Item")
 
 
 def together(name: str) -> None:
@@ -15,7 +19,7 @@ def together(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
-def own(items: list) -> list:
+def own(items: list[Item]) -> list[Item]:
     """This process's share: every so manieth of a list that all processes have."""
     return items[jax.process_index() :: jax.process_count()]
 

@@ -7,7 +7,7 @@ measured is what ``initlab.network`` measures, with exponents beside the squares
 Shapes: G points, B examples, n units (width), F input features, K classes, L layers and the input.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,9 @@ class Own(NamedTuple):
     bias: jax.Array | np.ndarray  # [G, L, 2]
 
 
-def run(program: Program, values, shared: Shared, own: Own):
+def run(
+    program: Program, values: jax.Array, shared: Shared, own: Own
+) -> tuple[jax.Array, dict[str, jax.Array]]:
     """One forward and one backward pass of all points.
 
     On the way forward nothing is measured. All that is measured of a layer is measured on the way
@@ -157,7 +159,9 @@ def run(program: Program, values, shared: Shared, own: Own):
     return values, out
 
 
-def affine(dtype, own: Own, layer, x, weight, bias):
+def affine(
+    dtype: Any, own: Own, layer: Any, x: jax.Array, weight: jax.Array, bias: jax.Array
+) -> jax.Array:
     """``x W + b`` of all points, ``[G, B, m]``.
 
     In float32 draws and scales stay apart, and all rows are one matrix. A lower precision rounds
@@ -169,7 +173,9 @@ def affine(dtype, own: Own, layer, x, weight, bias):
     return _products(dtype, x, weight, scale, dtype) + bias.astype(dtype)[:, None]
 
 
-def transposed(dtype, scales, layer, delta: Sized, weight):
+def transposed(
+    dtype: Any, scales: jax.Array, layer: Any, delta: Sized, weight: jax.Array
+) -> jax.Array:
     """``delta W^T`` of all points in float32, whatever the network computes in."""
     scale, shift = scales[:, layer, None, None], power_of_two(-delta.shift)[:, None, None]
     if dtype == jnp.float32:
@@ -184,7 +190,7 @@ def _products(dtype, x, weight, scale, computed):
     return product(x, (scale * weight).astype(dtype).astype(computed))
 
 
-def of_rows(x: Sized, delta_gram, exponent) -> dict:
+def of_rows(x: Sized, delta_gram: jax.Array, exponent: jax.Array) -> dict[str, jax.Array]:
     """What follows from the products of examples with each other: of activations, of gradients.
 
     The gradient by the weights between them is ``x^T delta``, and its squared norm the sum over
@@ -202,7 +208,7 @@ def of_rows(x: Sized, delta_gram, exponent) -> dict:
     }
 
 
-def near_one(gram):
+def near_one(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
     """``(gram * 4^-shift, shift)``: the largest square of a length near 1."""
     largest = jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), axis=1)
     largest = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 0.5)
@@ -210,7 +216,7 @@ def near_one(gram):
     return gram * power_of_two(-2 * shift)[:, None, None], shift
 
 
-def similarity(gram):
+def similarity(gram: jax.Array) -> jax.Array:
     """``measures.input_similarity`` of the rows whose products with each other are given."""
     examples = len(gram)
     if examples == 1:

@@ -1,8 +1,11 @@
 """What was computed of many points, turned into what is told of them: arrays by name."""
 
+from typing import Any
+
 import numpy as np
 
 from initlab.signals import DIMENSIONS, EXPONENTS, LAYER_FIELDS, Signals, finished
+from initlab.sweeps.grid import Grid
 
 #: measured unless others are asked for: all but the two that sort or multiply units with units
 CHEAP = tuple(
@@ -56,7 +59,7 @@ def empty(names: tuple[str, ...], points: int, deepest: int) -> dict[str, np.nda
     }
 
 
-def told(names, out: dict, depth: int) -> dict[str, np.ndarray]:
+def told(names: tuple[str, ...], out: dict[str, np.ndarray], depth: int) -> dict[str, np.ndarray]:
     """Measures ``[points, layers]`` of points of one depth, made of what was computed of them.
 
     Args:
@@ -70,7 +73,7 @@ def told(names, out: dict, depth: int) -> dict[str, np.ndarray]:
     return _with_ratio(names, found)
 
 
-def of_signals(names, signals: Signals) -> dict[str, np.ndarray]:
+def of_signals(names: tuple[str, ...], signals: Signals) -> dict[str, np.ndarray]:
     """The same of one point that was probed, ``[1, layers]``."""
     found = {name: getattr(signals, name)[None] for name in {*names, "gradient_second_moment"}}
     found["loss"] = np.array([signals.loss])
@@ -87,7 +90,7 @@ def _with_ratio(names, found: dict) -> dict:
     return {name: found[name] for name in (*names, *SCALARS)}
 
 
-def variables(grid, names, arrays: dict) -> dict:
+def variables(grid: Grid, names: tuple[str, ...], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """What ``xarray.Dataset`` takes: flat arrays in the shape of the grid, with units and words."""
     found = {}
     for name in (*names, *SCALARS):
@@ -98,7 +101,7 @@ def variables(grid, names, arrays: dict) -> dict:
     return found
 
 
-def layer_coordinates(names, deepest: int) -> dict:
+def layer_coordinates(names: tuple[str, ...], deepest: int) -> dict[str, Any]:
     """Coordinates of the layers; 0 is the input, and the last weights are the readout's."""
     all_layers = {
         "layer": np.arange(deepest + 1),

@@ -36,7 +36,7 @@ class Sized(NamedTuple):
     finite: jax.Array  # [G]
 
 
-def sized(values) -> Sized:
+def sized(values: jax.Array) -> Sized:
     """The mean square, and by which power of two values are to be divided before it is taken."""
     moment = _mean(values**2)
     fine = (moment > _SMALLEST) & (moment < _LARGEST)
@@ -48,7 +48,7 @@ def sized(values) -> Sized:
     return Sized(values, *_where(fine, (jnp.zeros_like(fine, int), moment, fine), carefully))
 
 
-def with_variance(values) -> tuple[Sized, jax.Array]:
+def with_variance(values: jax.Array) -> tuple[Sized, jax.Array]:
     """The same, and the variance."""
     mean, moment = _mean(values), _mean(values**2)
     variance = moment - mean**2
@@ -76,7 +76,7 @@ def _where(fine, quick: tuple, carefully):
     return lax.cond(jnp.all(fine), lambda: quick, both)
 
 
-def gram(x: Sized):
+def gram(x: Sized) -> jax.Array:
     """The products of examples with each other, ``[G, B, B]``, of ``values * 2^-shift``.
 
     Values that were measured without care have squares that float32 holds, and so have these sums.

@@ -10,6 +10,8 @@ and never one that is wrong.
 
 import contextlib
 import dataclasses
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +73,16 @@ class Store:
       ImportError: if Zarr is not installed.
     """
 
-    def __init__(self, path, grid: Grid, names, batch: Batch, chunk: int, order, first: bool):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        grid: Grid,
+        names: tuple[str, ...],
+        batch: Batch,
+        chunk: int,
+        order: Callable[[dict[str, np.ndarray]], np.ndarray],
+        first: bool,
+    ):
         zarr = _zarr()
         self._path, self._grid, self._names = Path(path), grid, names
         self._segments, record = [], record_of(grid, names, batch)

@@ -1,6 +1,8 @@
 """``initlab.sweep``: a grid of settings, measured, as an ``xarray.Dataset``."""
 
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import jax
 
@@ -11,16 +13,25 @@ from initlab.signals import LAYER_FIELDS
 from initlab.sweeps import hosts, points
 from initlab.sweeps.bars import bar
 from initlab.sweeps.checks import check_memory
-from initlab.sweeps.grid import Grid, grid_of
+from initlab.sweeps.grid import AxisValues, Grid, grid_of
 from initlab.sweeps.running import Runner, order
 from initlab.sweeps.store import Memory, Store
+
+if TYPE_CHECKING:
+    import xarray
 
 MAX_CHUNK = 2**20
 
 
 def sweep(
-    batch: Batch | None = None, *, measures=None, store=None, chunk=None, progress=None, **axes
-):
+    batch: Batch | None = None,
+    *,
+    measures: str | Iterable[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    chunk: int | None = None,
+    progress: bool | None = None,
+    **axes: AxisValues,
+) -> "xarray.Dataset":
     """Measure a whole grid of settings, as :func:`initlab.probe` measures one of them.
 
     Points that share seed, width, depth, activation and kind of draw are computed together, on all
