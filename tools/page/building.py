@@ -129,17 +129,21 @@ def _seeds(grid: Grid) -> str:
 
 
 def _figure(panel: dict) -> str:
+    name, title, unit = (html.escape(panel[key]) for key in ("name", "title", "unit"))
     return (
-        f"<figure><figcaption>{html.escape(panel['title'])}</figcaption>"
-        f'<div class="chart" id="chart-{panel["name"]}"></div></figure>'
+        f'<figure><figcaption><strong>{title}</strong> <span class="unit">{unit}</span>'
+        f' <strong class="remark" id="remark-{name}"></strong></figcaption>'
+        f'<div class="chart" id="chart-{name}"></div></figure>'
     )
 
 
 def _measured(measured: Measured) -> str:
     """What was measured, in sentences."""
     grid = measured.grid
-    slow = [name for name, entry in INITIALIZERS.items() if name not in grid.initializers]
-    left_out = f" Left out, because it is searched for: {', '.join(slow)}." if slow else ""
+    slow = [name for name, entry in INITIALIZERS.items() if not entry.quick]
+    left_out = (
+        f" Left out, since they are searched for in minutes: {', '.join(slow)}." if slow else ""
+    )
     return html.escape(
         f"{len(measured.verdicts):,} settings of dense networks, {grid.width} neurons in each"
         f" hidden layer, in float32: {len(grid.activations)} activations, {len(grid.initializers)}"

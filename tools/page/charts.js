@@ -1,23 +1,19 @@
 "use strict";
 // Fills the charts, which charts.py described, and says in words what they show.
 
-/** Values within the axis, and marks where a value lies beyond it. */
-function withinAxis(values, first, [low, high], curve, line, rows) {
+const MARKS = 16; // at most, from the first layer of all to the last: more would run together
+
+/** Values within the axis, and marks where they lie beyond it, or some of many. */
+function withinAxis(values, first, { limits: [low, high], layers }, curve, line, rows) {
+  const stride = Math.ceil(layers / MARKS);
+  let beyond = 0;
   values.forEach((value, place) => {
     const layer = first + place;
     const inside = Number.isNaN(value) ? null : Math.min(Math.max(value, low), high);
     rows.curves.push({ layer, value: inside, curve, line });
-    if (value > high || value < low)
+    if ((value > high || value < low) && beyond++ % stride === 0)
       rows.edges.push({ layer, value: inside, curve, beyond: value > high ? "above" : "below" });
   });
-}
-
-/** What a curve cannot show: an overflow, or a logarithm of 0. */
-function remarkOn(values, first, overflow, depth) {
-  if (overflow >= 0) return `overflow at ${overflow > depth ? "the readout" : `layer ${overflow}`}`;
-  const zeros = values.flatMap((value, place) => (value === 0 ? [first + place] : []));
-  if (zeros.length === 0) return "";
-  return `exactly 0 in layer${zeros.length > 1 ? `s ${zeros[0]} to ${zeros.at(-1)}` : ` ${zeros[0]}`}`;
 }
 
 class Chart {
@@ -25,40 +21,40 @@ class Chart {
     this.panel = panel;
     this.numbers = numbers;
     this.view = view;
+    this.remark = document.getElementById(`remark-${panel.name}`);
+    this.predicted = `${panel.series[0].field}.mean` in numbers.blocks;
   }
 
   static async make(panel, numbers) {
     const place = document.getElementById(`chart-${panel.name}`);
     const options = { mode: "vega", renderer: "svg", actions: false, tooltip: false };
-    return new Chart(panel, numbers, (await vegaEmbed(place, panel.spec, options)).view);
+    const { view } = await vegaEmbed(place, panel.spec, options);
+    const narrow = matchMedia("(max-width: 45rem)"); // as in page.css
+    const { heights } = panel;
+    const fit = () => view.height(narrow.matches ? heights.narrow : heights.wide).runAsync();
+    narrow.addEventListener("change", fit);
+    await fit();
+    return new Chart(panel, numbers, view);
   }
 
   /** The data of the chart for a state; see charts.py. */
   rows(state) {
     const { setting, pinned } = state;
-    const rows = { curves: [], band: [], edges: [], remark: [] };
+    const rows = { curves: [], band: [], edges: [] };
     let line = 0;
     const add = (field, where, curve, marked = true) => {
       const { first } = this.numbers.blocks[field];
       const values = this.numbers.curve(field, where);
       const target = marked ? rows : { ...rows, edges: [] };
-      withinAxis(values, first, this.panel.limits, curve, line++, target);
-      return values;
+      withinAxis(values, first, this.panel, curve, line++, target);
     };
     for (const one of this.panel.series) {
-      if (pinned) add(one.field, pinned, "pinned");
-      if (state.theory && `${one.field}.mean` in this.numbers.blocks) this.theory(one.field, state, rows);
+      if (pinned) add(one.field, pinned, one.pinned);
+      if (state.theory && this.predicted) this.theory(one.field, state, rows);
       for (const seed of state.others ? this.numbers.axes.seed : [])
         if (seed !== setting.seed) add(one.field, { ...setting, seed }, one.others, false);
     }
-    this.panel.series.forEach((one, place) => {
-      const values = add(one.field, setting, one.curve);
-      const { first } = this.numbers.blocks[one.field];
-      if (place === 0) {
-        const text = remarkOn(values, first, this.numbers.overflow(setting), setting.depth);
-        rows.remark.push({ text });
-      }
-    });
+    for (const one of this.panel.series) add(one.field, setting, one.curve);
     return rows;
   }
 
@@ -76,13 +72,25 @@ class Chart {
   }
 
   draw(state) {
-    for (const [name, rows] of Object.entries(this.rows(state))) if (this.has(name)) this.view.data(name, rows);
-    this.view.description(this.words(state.setting));
-    this.view.run();
+    const rows = this.rows(state);
+    this.view.data("curves", rows.curves).data("edges", rows.edges);
+    if (this.predicted) this.view.data("band", rows.band);
+    this.view.description(this.words(state.setting)).run();
+    this.remark.textContent = this.cannotShow(state.setting);
   }
 
-  has(name) {
-    return this.panel.spec.data.some((data) => data.name === name);
+  /** What a curve cannot show: an overflow, or a logarithm of 0. */
+  cannotShow(setting) {
+    const overflow = this.numbers.overflow(setting);
+    if (overflow > setting.depth) return "overflow at the readout";
+    if (overflow >= 0) return `overflow at layer ${overflow}`;
+    const [{ field }] = this.panel.series;
+    const { first } = this.numbers.blocks[field];
+    const zeros = this.numbers
+      .curve(field, setting)
+      .flatMap((value, place) => (value === 0 ? [first + place] : []));
+    if (zeros.length < 2) return zeros.length ? `exactly 0 in layer ${zeros[0]}` : "";
+    return `exactly 0 in layers ${zeros[0]} to ${zeros.at(-1)}`;
   }
 
   /** For who cannot see it: where each curve starts and ends. */

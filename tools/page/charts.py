@@ -7,7 +7,6 @@ knows of light, dark and paper. ``charts.js`` fills in the data:
 - ``curves``: ``layer``, ``value``, ``curve`` (what the legend calls it), ``line`` (a number)
 - ``band``: ``layer``, ``low``, ``high``
 - ``edges``: ``layer``, ``value``, ``curve``, ``beyond`` ("above" or "below")
-- ``remark``: ``text``
 """
 
 import math
@@ -18,7 +17,9 @@ import vl_convert
 from initlab.panels import DEFAULT_PANELS, PANELS
 from tools.page.grid import PREDICTED, Grid
 
-HEIGHT = 230  # pixels of the plot; its width is that of its place on the page
+#: pixels of a plot, and on a phone, so that the hand and all charts have room on one screen; its
+#: width is that of its place on the page
+HEIGHTS = {"wide": 230, "narrow": 125}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _OTHERS = "other seeds"
 
@@ -39,10 +40,11 @@ def _panel(name: str, grid: Grid) -> dict:
             "field": one.field,
             "curve": "this seed" if alone else one.label,
             "others": _OTHERS if alone else f"{one.label}, {_OTHERS}",
+            "pinned": "pinned" if place == 0 else f"{one.label}, pinned",
             "color": one.color,
             "dashed": one.line != "-",
         }
-        for one in panel.series
+        for place, one in enumerate(panel.series)
     ]
     low, high = panel.limits
     if name == "neurons":
@@ -51,8 +53,11 @@ def _panel(name: str, grid: Grid) -> dict:
     return {
         "name": name,
         "title": panel.title,
+        "unit": _text(panel.unit),
         "limits": [low, high],
+        "layers": max(grid.depths),
         "series": series,
+        "heights": HEIGHTS,
         "spec": vl_convert.vegalite_to_vega(spec, vl_version=_version()),
     }
 
@@ -71,17 +76,19 @@ def _chart(panel, limits, series, grid: Grid) -> alt.LayerChart:
     y = {
         "scale": alt.Scale(type="log", domain=limits, nice=False),
         "axis": alt.Axis(values=ticks, labelExpr=_labels(ticks, panel.plain_ticks)),
-        "title": _text(panel.unit),
+        "title": None,  # the caption has it
     }
     styles = _styles(series)
     curve = alt.Color("curve:N").scale(
         domain=[style["curve"] for style in styles], range=[style["color"] for style in styles]
     )
     shown = [style["curve"] for style in styles if style["legend"]]
-    legend = alt.Legend(values=shown, orient="bottom", title=None, columns=2, symbolSize=500)
+    legend = alt.Legend(
+        values=shown, orient="bottom", title=None, columns=4, symbolSize=300, offset=4
+    )
     lines = (
         alt.Chart(alt.NamedData("curves"))
-        .mark_line(clip=True, interpolate="linear")
+        .mark_line(clip=True, aria=False)
         .encode(
             x,
             alt.Y("value:Q", **y),
@@ -93,7 +100,7 @@ def _chart(panel, limits, series, grid: Grid) -> alt.LayerChart:
     )
     edges = (
         alt.Chart(alt.NamedData("edges"))
-        .mark_point(filled=True, size=40, opacity=1)
+        .mark_point(filled=True, size=60, opacity=1, aria=False)
         .encode(
             x,
             alt.Y("value:Q", **y),
@@ -103,16 +110,11 @@ def _chart(panel, limits, series, grid: Grid) -> alt.LayerChart:
             .legend(None),
         )
     )
-    remark = (
-        alt.Chart(alt.NamedData("remark"))
-        .mark_text(align="right", baseline="top", fontSize=13, fontWeight="bold", dy=4, dx=-4)
-        .encode(text="text:N", x=alt.value("width"), y=alt.value(0))
-    )
-    layers = [lines, edges, remark]
+    layers = [lines, edges]
     if series[0]["field"] in PREDICTED:
         band = (
             alt.Chart(alt.NamedData("band"))
-            .mark_area(color="var(--ink)", opacity=0.13, clip=True)
+            .mark_area(color="var(--ink)", opacity=0.13, clip=True, aria=False)
             .encode(x, alt.Y("low:Q", **y), y2="high:Q")
         )
         layers.insert(0, band)
@@ -120,9 +122,10 @@ def _chart(panel, limits, series, grid: Grid) -> alt.LayerChart:
         alt.layer(*layers)
         .properties(
             width="container",
-            height=HEIGHT,
+            height=HEIGHTS["wide"],
             autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         )
+        .configure(background="transparent", font="system-ui, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(
             **{f"{part}Color": "var(--ink)" for part in ("label", "title", "tick", "domain")},
@@ -132,29 +135,30 @@ def _chart(panel, limits, series, grid: Grid) -> alt.LayerChart:
             titleFontWeight="normal",
         )
         .configure_legend(labelColor="var(--ink)", labelFontSize=12, labelLimit=0)
-        .configure_text(color="var(--ink)", font="system-ui, sans-serif")
-        .configure(background="transparent", font="system-ui, sans-serif")
     )
 
 
 def _styles(series) -> list[dict]:
     """How each kind of curve is drawn, and whether the legend has it."""
-    alone, styles = len(series) == 1, []
+    styles, pinned = [], []
     for one in series:
-        color, dash = f"var(--{one['color']})", [7, 3] if one["dashed"] else [1, 0]
-        thick = {"curve": one["curve"], "color": color, "dash": dash, "width": 2.5}
-        thin = thick | {"curve": one["others"], "width": 0.9}
-        styles += [thick | {"legend": True}, thin | {"legend": alone}]
+        dash = [7, 3] if one["dashed"] else [1, 0]
+        thick = {"color": f"var(--{one['color']})", "dash": dash, "width": 2.5}
+        thin, grey = thick | {"width": 0.9}, thick | {"color": "var(--ghost)", "width": 2}
+        styles += [
+            {"curve": one["curve"], "legend": True, **thick},
+            {"curve": one["others"], "legend": len(series) == 1, **thin},
+        ]
+        pinned.append({"curve": one["pinned"], "legend": one is series[0], **grey})
+    theory = {"color": "var(--ink)", "dash": [4, 3], "width": 1.3}
     if series[0]["field"] in PREDICTED:
-        theory = {"curve": "theory", "color": "var(--ink)", "dash": [4, 3], "width": 1.3}
-        styles.append(theory | {"legend": True})
-    pinned = {"curve": "pinned", "color": "var(--ghost)", "dash": [1, 0], "width": 2}
-    return [*styles, pinned | {"legend": True}]
+        styles.append({"curve": "theory", "legend": True, **theory})
+    return [*styles, *pinned]
 
 
 def _by_curve(channel, styles, key: str):
     domain, values = [style["curve"] for style in styles], [style[key] for style in styles]
-    return channel("curve:N").scale(domain=domain, range=values)
+    return channel("curve:N").scale(type="ordinal", domain=domain, range=values)
 
 
 def _labels(ticks, plain: bool) -> str:

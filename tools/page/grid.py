@@ -38,7 +38,10 @@ class Grid:
     initializers: tuple[str, ...] = dataclasses.field(
         default_factory=lambda: tuple(menu(initlab.Setting))
     )
-    gains: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.414, 1.6, 2.0, 3.0, 20.0)
+    gains: tuple[float, ...] = (
+        *(0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.1),
+        *(1.2, 1.414, 1.6, 1.8, 2.0, 3.0, 5.0, 20.0),  # 16: a sweep computes so many at once
+    )
     seeds: tuple[int, ...] = (0, 1, 2)
     depths: tuple[int, ...] = (2, 5, 10, 20, 30, 50)
     width: int = 128

@@ -93,7 +93,7 @@ class Page {
     if (this.about.fitted.includes(setting.initializer))
       words.push("This start is fitted to the digits, so gain says nothing.");
     else if (Number.isNaN(this.numbers.curve("activation_variance.mean", setting).at(-1)))
-      words.push("Theory is silent about it.");
+      words.push("Theory is silent here.");
     if (pinned) words.push(`In grey: ${this.describe(pinned)}`);
     return words.join(" ");
   }

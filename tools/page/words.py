@@ -3,6 +3,7 @@
 import html
 import re
 
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 
 
@@ -10,7 +11,7 @@ def formula(latex: str) -> str:
     """LaTeX without dollar signs as a MathML element; what cannot be read stays as code."""
     try:
         return tex2mathml(latex)
-    except SyntaxError:  # what docutils raises for a command that it does not know
+    except MathError:  # a command that it does not know
         return f"<code>{html.escape(latex)}</code>"
 
 
