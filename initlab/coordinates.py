@@ -29,7 +29,7 @@ class CoordinateCheck:
     setting: Transformer  # at the smallest width
     learning_rate: float
     widths: np.ndarray  # [W]
-    #: [W, steps + 1, depth + 1] mean of |x| over batch and units, by layer, the logits last
+    #: [W, steps + 1, depth + 1] mean of ``|x|`` over batch and units, by layer, the logits last
     mean_absolute: np.ndarray
 
     @property

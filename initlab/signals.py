@@ -84,7 +84,7 @@ class Signals:
         return self.more[name] if name in self.more else getattr(self, name)
 
     def update_to_weight_ratio(self, learning_rate: float = 0.01) -> np.ndarray:
-        """Relative length of one step of plain SGD, ``[depth + 1]``: learning_rate |grad| / |W|.
+        """Relative length of a step of plain SGD, ``[depth + 1]``: ``learning_rate |grad| / |W|``.
 
         About 1e-3 is where training tends to go well; NaN where the weights are all zero.
         """
