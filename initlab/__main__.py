@@ -63,7 +63,7 @@ def _named(name: str):
     """The object of a name such as ``package.module:make_model``, seen from the working folder."""
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
-        raise ValueError(f"name a model as package.module:make_model, not {name!r}")
+        raise ValueError(f"name a model as package.module:make_model, not {short(name)}")
     sys.path.insert(0, os.getcwd())
     return getattr(importlib.import_module(module), attribute)
 

@@ -85,7 +85,9 @@ class Explorer(Live[Picture]):
     @setting.setter
     def setting(self, setting: AnySetting) -> None:
         if type(setting) is not type(self._start):
-            raise TypeError(f"this explorer shows a {type(self._start).__name__}, not {setting!r}")
+            raise TypeError(
+                f"this explorer shows a {type(self._start).__name__}, not {short(setting)}"
+            )
         check_range(setting, self._largest)
         self._many = True
         try:

@@ -6,6 +6,7 @@ import ipywidgets
 
 from initlab import pairs, phases, theory
 from initlab.activations import ACTIVATIONS
+from initlab.checking import short
 from initlab.figures import DPI
 from initlab.live import ROW, Live
 from initlab.pairs import ACTIVATIONS_SHOWN, INITIALIZERS_SHOWN, TableMap
@@ -200,7 +201,9 @@ def explore_phases(setting: Setting | None = None) -> PhaseExplorer:
     """
     setting = Setting() if setting is None else setting
     if not isinstance(setting, Setting):
-        raise TypeError(f"explore_phases takes a Setting, such as Setting(gain=2), not {setting!r}")
+        raise TypeError(
+            f"explore_phases takes a Setting, such as Setting(gain=2), not {short(setting)}"
+        )
     weight_variance, bias_variance = phases.variances(setting)
     for name, value, low, high in (
         ("weight variance", weight_variance, _STEP, WEIGHT_VARIANCE),

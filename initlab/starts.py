@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, overload
 import jax
 import numpy as np
 
+from initlab.checking import short
 from initlab.data import Batch, digits, gaussian
 from initlab.draws import Kept, drawn, rounded
 from initlab.parameters import GivenParameters, Pairs, Parameters, Weights
@@ -81,7 +82,7 @@ def weights(
     [(64, 16), (16, 16), (16, 10)]
     """
     if not isinstance(setting, AnySetting):
-        raise TypeError(f"weights takes a Setting, such as Setting(depth=50), not {setting!r}")
+        raise TypeError(f"weights takes a Setting, such as Setting(depth=50), not {short(setting)}")
     if not isinstance(batch, Batch | None):
         raise TypeError(
             f"batch must be a Batch, such as Batch(inputs, labels), not {type(batch).__name__}"

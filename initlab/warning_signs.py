@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from initlab.activations import ACTIVATIONS
+from initlab.checking import short
 from initlab.failures import Failure, collapse, exploding, start_of, vanishing, where_shown
 from initlab.history import History
 from initlab.setting import whole_number
@@ -98,7 +99,9 @@ def early_warnings(history: History, within: int | None = None) -> EarlyWarnings
     ['symmetry collapse', 'vanishing gradients', 'loss not falling']
     """
     if not isinstance(history, History):
-        raise TypeError(f"early_warnings takes the History that train returns, not {history!r}")
+        raise TypeError(
+            f"early_warnings takes the History that train returns, not {short(history)}"
+        )
     steps = history.steps
     if len(steps) < 2:
         raise ValueError("early_warnings needs records of two steps at least, not of the start")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initlab.architectures.chain import ChainSetting
+from initlab.checking import short
 from initlab.data import Batch, digits
 from initlab.parameters import Parameters
 from initlab.setting import AnySetting, Setting, whole_number
@@ -100,7 +101,7 @@ def checked(method: str, setting: AnySetting, batch: Batch | None, kinds: tuple[
     kind = type(setting).__name__
     if not isinstance(setting, AnySetting) or kind not in kinds:
         named = " or a ".join(kinds)
-        given = f"a {kind}" if isinstance(setting, AnySetting) else repr(setting)
+        given = f"a {kind}" if isinstance(setting, AnySetting) else short(setting)
         raise TypeError(f"{method} fits a {named}, not {given}")
     batch = digits(setting.examples) if batch is None else batch
     if not isinstance(batch, Batch):

@@ -4,6 +4,7 @@ import ipywidgets
 import numpy as np
 
 from initlab.adaptive.adapted import Adapted
+from initlab.checking import short
 from initlab.data import Batch, digits
 from initlab.diagnosis import diagnose
 from initlab.live import Live
@@ -97,10 +98,10 @@ def explore_fit(adapted: Adapted, batch: Batch | None = None) -> FitExplorer:
     if not isinstance(adapted, Adapted):
         raise TypeError(
             "explore_fit takes what a function of initlab.adaptive returns, such as"
-            f" adaptive.lsuv(Setting()), not {adapted!r}"
+            f" adaptive.lsuv(Setting()), not {short(adapted)}"
         )
     if batch is None:
         batch = adapted.batch or digits(adapted.setting.examples)
     if not isinstance(batch, Batch):
-        raise TypeError(f"batch must be a Batch, such as Batch(inputs, labels), not {batch!r}")
+        raise TypeError(f"batch must be a Batch, such as Batch(inputs, labels), not {short(batch)}")
     return FitExplorer(adapted, batch)

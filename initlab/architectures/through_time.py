@@ -14,6 +14,7 @@ from initlab import details
 from initlab.architectures.cells import CELLS, name_of
 from initlab.architectures.draws import draws_for, scaled
 from initlab.architectures.recurrent import Recurrent
+from initlab.checking import short
 from initlab.data import Batch
 from initlab.initializers import INITIALIZERS
 from initlab.measures import normalized
@@ -44,7 +45,7 @@ def spectrum(setting: Recurrent) -> np.ndarray:
     """
     if not isinstance(setting, Recurrent):
         raise TypeError(
-            f"spectrum takes a Recurrent, such as Recurrent(steps=100), not {setting!r}"
+            f"spectrum takes a Recurrent, such as Recurrent(steps=100), not {short(setting)}"
         )
     drawn = Recurrent(
         width=setting.width,
