@@ -17,7 +17,7 @@ def make_model():
             inputs = (inputs @ hidden_weight + hidden_bias).clip(0)
         return inputs @ weight + bias
 
-    return network, initlab.weights(setting), initlab.data.digits(64)
+    return network, initlab.weights(setting), initlab.data.digits(64).inputs
 
 
 def main(version: str) -> None:
