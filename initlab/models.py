@@ -28,7 +28,7 @@ class Model:
     """What is compiled in of the networks that are trained together; each kind has its own."""
 
     def logits(
-        self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray, masks: Any = None
+        self, knobs: Any, parameters: Any, inputs: jax.Array, masks: Any = None
     ) -> jax.Array:
         """What one network answers: ``[B, K]``. ``knobs`` are numbers that all starts share."""
         raise NotImplementedError
@@ -45,7 +45,7 @@ class Model:
         """``[L + 1]``: of each layer's arrays taken together, layer 1 first, readout last."""
         raise NotImplementedError
 
-    def first_not_finite(self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray) -> int:
+    def first_not_finite(self, knobs: Any, parameters: Any, inputs: jax.Array) -> int:
         """The layer, from 1, where a value of one network first is not finite.
 
         ``L + 1``, the readout, if all layers' values are: then it is there that the loss is not.
@@ -85,7 +85,7 @@ class _Dense(Model):
     width: int
 
     def logits(
-        self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray, masks: Any = None
+        self, knobs: Any, parameters: Any, inputs: jax.Array, masks: Any = None
     ) -> jax.Array:
         """See :class:`Model`."""
         return _forward(self.activation.function, parameters, inputs, masks)[1]
@@ -100,7 +100,7 @@ class _Dense(Model):
         ends = jnp.stack([norm(parameters[0]), norm(parameters[-1])])
         return jnp.concatenate([ends[:1], jax.vmap(norm)(_hidden(parameters)), ends[1:]])
 
-    def first_not_finite(self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray) -> int:
+    def first_not_finite(self, knobs: Any, parameters: Any, inputs: jax.Array) -> int:
         """See :class:`Model`."""
         after, _ = _forward(self.activation.function, parameters, inputs)
         return 1 + next(

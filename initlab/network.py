@@ -153,7 +153,7 @@ def biases(draws: Draws, scales: Scales, depth: Any) -> tuple[jax.Array, jax.Arr
 
 
 def affine(
-    dtype: Any, x: jax.Array, weight: jax.Array, scale: jax.Array, bias: jax.Array
+    dtype: Any, x: jax.Array, weight: jax.Array, scale: jax.Array | np.ndarray, bias: jax.Array
 ) -> jax.Array:
     """``x W + b`` with draws and scales apart, which spares making the scaled weights."""
     if dtype == jnp.float32:
@@ -161,7 +161,9 @@ def affine(
     return product(x, (scale * weight).astype(dtype)) + bias.astype(dtype)
 
 
-def transposed(dtype: Any, x: jax.Array, weight: jax.Array, scale: jax.Array) -> jax.Array:
+def transposed(
+    dtype: Any, x: jax.Array, weight: jax.Array, scale: jax.Array | np.ndarray
+) -> jax.Array:
     """``x W^T``, in float32 whatever the network computes in: its exponent is kept apart."""
     if dtype == jnp.float32:
         return product(scale * x, weight.T)

@@ -4,6 +4,7 @@ Shapes: B examples, F features, K classes, L depth.
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -71,7 +72,7 @@ def gradient_quotient(
     (product,) = pull(gradient)  # H is symmetric
     terms = jax.tree.map(functools.partial(_terms, epsilon), gradient, product)
     count = sum(jnp.size(leaf) for leaf in jax.tree.leaves(terms))
-    return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(terms)) / count
+    return functools.reduce(operator.add, map(jnp.sum, jax.tree.leaves(terms))) / count
 
 
 def _terms(epsilon, g, product):

@@ -24,7 +24,7 @@ class _Chained(Model):
     fixed: tuple[str, ...]  # names of layers' arrays
 
     def logits(
-        self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray, masks: Any = None
+        self, knobs: Any, parameters: Any, inputs: jax.Array, masks: Any = None
     ) -> jax.Array:
         """See :class:`Model`."""
         return answer(self.chain, knobs, self.depth, parameters, inputs)
@@ -43,7 +43,7 @@ class _Chained(Model):
             hidden = jnp.append(norm(first), jax.vmap(norm)(layers))
         return jnp.append(hidden, norm(readout))
 
-    def first_not_finite(self, knobs: Any, parameters: Any, inputs: jax.Array | np.ndarray) -> int:
+    def first_not_finite(self, knobs: Any, parameters: Any, inputs: jax.Array) -> int:
         """See :class:`Model`."""
 
         def finite(state):

@@ -133,6 +133,10 @@ def inner_programs(equation: core.JaxprEqn) -> list[core.ClosedJaxpr]:
     return [one if isinstance(one, core.ClosedJaxpr) else core.ClosedJaxpr(one, ()) for one in held]
 
 
+def _shape(variable: Any) -> tuple[int, ...]:
+    return variable.aval.shape
+
+
 def scan_inputs(
     equation: core.JaxprEqn, given: list[Any]
 ) -> tuple[list[Any], list[Any], list[Any]]:
@@ -169,7 +173,7 @@ def read(
     known: Iterable[Known],
     reading: Reading,
     turns: tuple[int, ...] = (),
-    way: tuple[int, ...] = (),
+    way: tuple[int | None, ...] = (),
 ) -> tuple[list[Known], Plan]:
     """Find the sites and gates of a program, of whose inputs it is known what they are made of.
 
@@ -215,7 +219,7 @@ def read(
         for number in origins.self_gates(values) if name == "mul" else ():
             plan.drop(number)
             reading.gates[number] = dataclasses.replace(reading.gates[number], sites=())
-        shapes = {variable.aval.shape for variable in (*values, *equation.outvars)}
+        shapes = {_shape(variable) for variable in (*values, *equation.outvars)}
         if site is None and len(shapes) == len(equation.outvars) == 1:
             origins.follow(equation.outvars[0], values, plan.gates_at(index))
         made.update(zip(equation.outvars, outs, strict=True))
@@ -270,7 +274,7 @@ def _site(equation, given: list[Known], turns, order) -> Site | None:
             return None  # a batch of kernels over an image that is a parameter
         units = (equation.params["dimension_numbers"].out_spec[1],)
     known = given[weight]
-    shape = tuple(equation.invars[weight].aval.shape)
+    shape = tuple(_shape(equation.invars[weight]))
     out = equation.outvars[0].aval
     return Site(
         operation=name,
@@ -292,8 +296,6 @@ def _product_units(equation, weight: int) -> tuple[int, ...]:
     """The output's axes that come from the weight: those of a batch of products, and its own."""
     contracted, batched = equation.params["dimension_numbers"]
     batch = len(batched[0])
-    free = [
-        len(equation.invars[side].aval.shape) - len(contracted[side]) - batch for side in (0, 1)
-    ]
+    free = [len(_shape(equation.invars[side])) - len(contracted[side]) - batch for side in (0, 1)]
     start = batch if weight == 0 else batch + free[0]
     return (*range(batch), *range(start, start + free[weight]))

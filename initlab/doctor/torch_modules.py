@@ -5,12 +5,10 @@ gradients, running statistics and hooks. PyTorch computes; what is measured, and
 made of it, is the same as for JAX.
 """
 
-# PyTorch is optional, and may not be installed where types are checked:
 # pyright: reportMissingImports=false
 
 import importlib.util
 import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -20,9 +18,9 @@ from initlab.doctor import measuring
 from initlab.doctor.examining import direction, layers_of
 from initlab.doctor.report import Report
 from initlab.doctor.torch_graph import Program, read_graph
-from initlab.doctor.trees import not_finite, said
+from initlab.doctor.trees import Loss, not_finite, said
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # PyTorch is optional, and may not be there
     import torch
 
 _forward = jax.jit(measuring.forward, static_argnums=0)
@@ -30,9 +28,7 @@ _backward = jax.jit(measuring.backward, static_argnums=0)
 _gate = jax.jit(measuring.gate, static_argnums=0)
 
 
-def examine_torch(
-    module: "torch.nn.Module", batch: Any, loss: Callable[..., Any] | None = None
-) -> Report:
+def examine_torch(module: "torch.nn.Module", batch: Any, loss: Loss | None = None) -> Report:
     """Measure, and judge, every layer of a PyTorch module, as :func:`initlab.examine` does.
 
     Needs PyTorch, 2.6 or newer: ``pip install initlab[torch]``. The module is examined in the
@@ -75,7 +71,7 @@ def examine_torch(
 class TorchExamination:
     """A module's program, traced and read once, to measure any parameters of the same shapes."""
 
-    def __init__(self, module: "torch.nn.Module", batch: Any, loss: Callable[..., Any] | None):
+    def __init__(self, module: "torch.nn.Module", batch: Any, loss: Loss | None):
         self.parameters = dict(module.named_parameters(remove_duplicate=False))
         self._batch, self._loss = batch, loss
         self._traced = _traced(module, batch)
@@ -120,8 +116,7 @@ class TorchExamination:
         """What :func:`examine_torch` returns, of these parameters: tensors by name."""
         import torch
 
-        arrays = self.values(params)
-        notes = not_finite("parameter", self.paths, arrays)
+        notes = not_finite("parameter", self.paths, self.values(params))
         tensors = [_array(tensor) for tensor in _tensors(self._batch)]
         names = [f"tensor {place}" for place in range(len(tensors))]
         notes += not_finite("the batch's", names, tensors)
@@ -192,8 +187,7 @@ class _Run:
 
         program, values = self._program, {}
         given = {**self._traced.constants, **self._traced.state_dict, **leaves}
-        inputs = iter(_flat(batch))
-        graph = self._traced.graph
+        inputs, graph = iter(_flat(batch)), self._traced.graph
         last_use = {one: node for node in graph.nodes for one in node.all_input_nodes}
         for node in graph.nodes:
             if node.op == "placeholder":

@@ -10,6 +10,9 @@ import numpy as np
 #: arrays in containers of any kind: JAX has no type for it
 Tree = Any
 
+#: of an output and a batch: a number
+Loss = Callable[[Any, Any], Any]
+
 
 def parameters(params: Tree) -> tuple[list[str], list[jax.Array], Callable[[Iterable[Any]], Tree]]:
     """Paths and values of all floating-point arrays, and the function that puts them back."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from initlab.doctor.examining import Examination
 from initlab.doctor.report import Layer, Report
-from initlab.doctor.trees import Tree, parameters
+from initlab.doctor.trees import Loss, Tree, parameters
 from initlab.setting import whole_number
 from initlab.warning_signs import LOSS_FALL, UPDATE_FACTOR, UPDATE_RATIO, Sign
 
@@ -18,9 +18,7 @@ _MOST = 10_000_000
 class Watch:
     """Examines parameters now and then while they are trained; see :func:`watch`."""
 
-    def __init__(
-        self, function: Callable[..., Any], batch: Tree, loss: Callable[..., Any] | None, every: int
-    ):
+    def __init__(self, function: Callable[..., Any], batch: Tree, loss: Loss | None, every: int):
         self._make = lambda params: Examination(function, params, batch, loss)
         self._examination: Examination | None = None
         self._every = every
@@ -103,7 +101,7 @@ def _ratio(layer: Layer, old, new) -> float:
 def watch(
     function: Callable[..., Any],
     batch: Tree,
-    loss: Callable[..., Any] | None = None,
+    loss: Loss | None = None,
     *,
     every: int = 100,
 ) -> Watch:

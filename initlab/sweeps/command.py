@@ -9,7 +9,7 @@ import numpy as np
 from initlab.checking import short
 from initlab.data import DIGITS, digits
 from initlab.setting import whole_number
-from initlab.sweeps.grid import FIELDS, MAX_VALUES
+from initlab.sweeps.grid import FIELDS, MAX_VALUES, AxisValues
 
 _ALL = {"initializer": "all", "activation": "all"}
 _EXAMPLE = (
@@ -72,9 +72,9 @@ def _help(name: str) -> str:
     return f"{default}; all for the whole catalogue" if name in _ALL else default
 
 
-def _axes(chosen: argparse.Namespace) -> dict:
+def _axes(chosen: argparse.Namespace) -> dict[str, AxisValues]:
     """The axes that were named, as :func:`initlab.sweep` takes them."""
-    axes = {
+    axes: dict[str, AxisValues] = {
         name: values_of(name, text)
         for name in FIELDS
         if (text := getattr(chosen, name)) is not None

@@ -174,7 +174,7 @@ def affine(
 
 
 def transposed(
-    dtype: Any, scales: jax.Array, layer: Any, delta: Sized, weight: jax.Array
+    dtype: Any, scales: jax.Array | np.ndarray, layer: Any, delta: Sized, weight: jax.Array
 ) -> jax.Array:
     """``delta W^T`` of all points in float32, whatever the network computes in."""
     scale, shift = scales[:, layer, None, None], power_of_two(-delta.shift)[:, None, None]
@@ -216,7 +216,7 @@ def near_one(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
     return gram * power_of_two(-2 * shift)[:, None, None], shift
 
 
-def similarity(gram: jax.Array) -> jax.Array:
+def similarity(gram: jax.Array) -> jax.Array | float:
     """``measures.input_similarity`` of the rows whose products with each other are given."""
     examples = len(gram)
     if examples == 1:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from initlab import measures
@@ -30,13 +31,13 @@ _SPREAD = 1 / 4
 class Sized(NamedTuple):
     """Values as they are, and what is measured of ``values * 2^-shift``."""
 
-    values: jax.Array  # [G, B, n]
+    values: jax.Array | np.ndarray  # [G, B, n]
     shift: jax.Array  # int32 [G]
     second_moment: jax.Array  # [G]
     finite: jax.Array  # [G]
 
 
-def sized(values: jax.Array) -> Sized:
+def sized(values: jax.Array | np.ndarray) -> Sized:
     """The mean square, and by which power of two values are to be divided before it is taken."""
     moment = _mean(values**2)
     fine = (moment > _SMALLEST) & (moment < _LARGEST)
@@ -48,7 +49,7 @@ def sized(values: jax.Array) -> Sized:
     return Sized(values, *_where(fine, (jnp.zeros_like(fine, int), moment, fine), carefully))
 
 
-def with_variance(values: jax.Array) -> tuple[Sized, jax.Array]:
+def with_variance(values: jax.Array | np.ndarray) -> tuple[Sized, jax.Array]:
     """The same, and the variance."""
     mean, moment = _mean(values), _mean(values**2)
     variance = moment - mean**2
