@@ -14,10 +14,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from initlab.checking import short
 from initlab.setting import MAX_SEED, whole_number
+from initlab.themes import LIGHT
 
 CASES = 20  # that an answer is tried on
-_COLORS = {True: "#2da44e", False: "#d29922"}  # beside a sign and a word, never alone
+_COLORS = {True: LIGHT.green, False: LIGHT.red}  # beside a sign and a word, never alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Solution:
 def grade(exercise: Exercise, function: object, seed: int | None = None) -> Result:
     """Call the function in fresh random cases and say how it did. Never raises for its errors."""
     if not callable(function):
-        got = f"{function!r:.60}"
+        got = f"{short(function):.60}"
         return Result(
             exercise.name,
             0,

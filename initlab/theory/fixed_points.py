@@ -169,7 +169,9 @@ def critical_line(
     def share(t):  # of q that the biases must have for t to be critical
         return -np.expm1(kernel.log_length(t) - kernel.log_slope(t) - t)
 
-    enough = share(kernel.t) >= np.maximum(bias_variance[..., None] * np.exp(-kernel.t), _FLAT)
+    with np.errstate(over="ignore"):
+        wanted = np.maximum(bias_variance[..., None] * np.exp(-kernel.t), _FLAT)
+    enough = share(kernel.t) >= wanted
     first = enough.argmax(-1)
     low, high = kernel.t[np.maximum(first - 1, 0)], kernel.t[first]
     for _ in range(_HALVINGS):
@@ -241,9 +243,11 @@ def phase_diagram(
     >>> phase_diagram("tanh", [0.5, 3.0], [0.05]).chi_1.round(3).ravel().tolist()
     [0.432, 1.209]
     """
-    weight_variances, bias_variances = checked(
-        weight_variances=weight_variances, bias_variances=bias_variances
-    )
+    (weight_variances,) = checked(weight_variances=weight_variances)
+    (bias_variances,) = checked(bias_variances=bias_variances)
+    for name, array in (("weight_variances", weight_variances), ("bias_variances", bias_variances)):
+        if array.ndim != 1:
+            raise ValueError(f"{name} must be one list of numbers, not the shape {array.shape}")
     weight_variances, bias_variances = weight_variances[:, None], bias_variances[None, :]
     kernel = kernels_of(activation)
     shape = np.broadcast_shapes(weight_variances.shape, bias_variances.shape)
