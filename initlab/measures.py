@@ -55,7 +55,7 @@ def power_of_two(exponent: ArrayLike) -> jax.Array:
     return jnp.ldexp(jnp.float32(1.0), exponent)
 
 
-def normalized(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def normalized(x: jax.Array | np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array]:
     """``x`` times a power of two that brings its largest entry into [0.5, 1), and the exponent.
 
     Squares of the result neither overflow nor underflow, and no digit is lost. Returns

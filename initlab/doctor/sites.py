@@ -10,6 +10,7 @@ are flat on one side by design. Reading a program finds both, inside ``jit``, ``
 import copy
 import dataclasses
 import math
+import operator
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -133,8 +134,7 @@ def inner_programs(equation: core.JaxprEqn) -> list[core.ClosedJaxpr]:
     return [one if isinstance(one, core.ClosedJaxpr) else core.ClosedJaxpr(one, ()) for one in held]
 
 
-def _shape(variable: Any) -> tuple[int, ...]:
-    return variable.aval.shape
+_shape = operator.attrgetter("aval.shape")  # of a program's variable
 
 
 def scan_inputs(

@@ -216,11 +216,11 @@ def near_one(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
     return gram * power_of_two(-2 * shift)[:, None, None], shift
 
 
-def similarity(gram: jax.Array) -> jax.Array | float:
+def similarity(gram: jax.Array) -> jax.Array:
     """``measures.input_similarity`` of the rows whose products with each other are given."""
     examples = len(gram)
     if examples == 1:
-        return jnp.nan
+        return jnp.float32(jnp.nan)
     length = jnp.sqrt(jnp.diagonal(gram))
     inverse = 1 / jnp.where(length > 0, length, 1.0)
     silent = jnp.sum(length == 0)
