@@ -145,17 +145,22 @@ def test_what_is_not_committed_is_not_released(copy):
 
 
 @pytest.mark.slow
-def test_it_is_built_again_byte_for_byte(built, tmp_path):
-    """By another user, later, with other permissions."""
-    other = tmp_path / "other"
-    for name in release.SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, other / name, copy_function=shutil.copyfile)
-        else:
-            shutil.copyfile(ROOT / name, other / name)
-    for path in other.rglob("*"):
-        path.chmod(0o700)
-    for first, again in zip(built, release.build(tmp_path / "dist", other), strict=True):
+def test_it_is_built_again_byte_for_byte(tmp_path):
+    """From another copy, later, with other permissions."""
+    built = []
+    for name, mode in (("one", 0o755), ("other", 0o700)):
+        copy = tmp_path / name
+        for part in release.SOURCES:
+            source = ROOT if not built else tmp_path / "one"
+            if (source / part).is_dir():
+                shutil.copytree(source / part, copy / part, copy_function=shutil.copyfile)
+            else:
+                copy.mkdir(exist_ok=True)
+                shutil.copyfile(source / part, copy / part)
+        for path in copy.rglob("*"):
+            path.chmod(mode)
+        built.append(release.build(tmp_path / f"dist of {name}", copy))
+    for first, again in zip(*built, strict=True):
         assert first.read_bytes() == again.read_bytes(), first.name
 
 
