@@ -14,7 +14,7 @@ from initlab.data import Batch, digits
 from initlab.figures import DPI, SpokenFigure
 from initlab.setting import whole_number
 from initlab.starts import weights
-from initlab.themes import THEMES
+from initlab.themes import DIVERGING, THEMES
 
 _COLUMNS = 7  # layers that are shown
 
@@ -103,7 +103,7 @@ def plot_features(
             if name == "input" and channel:
                 axes.set_visible(False)
                 continue
-            axes.imshow(values[..., channel], cmap="PuOr", vmin=-limit, vmax=limit)
+            axes.imshow(values[..., channel], cmap=DIVERGING, vmin=-limit, vmax=limit)
         column[0].set_title(f"{name}\n{largest:.2g}", fontsize=9)
     figure.tight_layout()
     first, last = (np.abs(maps[layer - 1]).max() for layer in shown[[0, -1]])

@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from initlab.checking import flag, real_array, several, short
 from initlab.setting import whole_number
-from initlab.themes import THEMES
+from initlab.themes import DIVERGING, LIGHT, STYLES, Theme
 
 DPI = 96
+_MOST_CURVES = 6  # without markers, more are not told apart
+_RIM = 1.6  # points, of which half are seen on each side of a letter
 _LARGEST = 10_000  # side of a picture, or number of pictures
 
 
@@ -68,12 +73,12 @@ def plot_neurons(
     if weight.shape[1] == 0:
         raise ValueError("weight must have a unit at least, not 0")
     weight, count = weight.astype(np.float64), min(count, weight.shape[1])
-    figure = SpokenFigure((1.05 * count, 1.45), dpi=DPI, facecolor=THEMES["light"].paper)
+    figure = SpokenFigure((1.05 * count, 1.45), dpi=DPI, facecolor=LIGHT.paper)
     known = np.abs(weight[:, :count])
     largest = known[np.isfinite(known)].max(initial=0.0) or 1.0
     for place, axes in enumerate(figure.subplots(1, count, squeeze=False)[0]):
         picture = weight[:, place].reshape(shape)
-        axes.imshow(picture, cmap="PuOr", vmin=-largest, vmax=largest)
+        axes.imshow(picture, cmap=DIVERGING, vmin=-largest, vmax=largest)
         axes.set(xticks=[], yticks=[])
         axes.set_title(f"neuron {place + 1}", fontsize=9)
     figure.tight_layout()
@@ -110,14 +115,15 @@ def plot_curves(
     for name, text in (("label", label), ("unit", unit)):
         if not isinstance(text, str):
             raise TypeError(f"{name} must be a string, not {short(text)}")
-    theme = THEMES["light"]
-    colors = (theme.blue, theme.red, theme.green, "#CC79A7", "#56B4E9", theme.ink)
-    lines = ("-", "--", "-.", ":", (0, (6, 1)), (0, (1, 1)))
-    if len(curves) > len(colors):
-        raise ValueError(f"{len(curves)} curves are not told apart; draw at most {len(colors)}")
-    figure = SpokenFigure((7.0, 3.25), dpi=DPI, facecolor=theme.paper)
+        try:
+            MathTextParser("path").parse(text)
+        except ValueError as error:
+            raise ValueError(f"{name} has LaTeX that cannot be drawn: {short(text)}") from error
+    if len(curves) > _MOST_CURVES:
+        raise ValueError(f"{len(curves)} curves are not told apart; draw at most {_MOST_CURVES}")
+    figure = SpokenFigure((7.0, 3.25), dpi=DPI, facecolor=LIGHT.paper)
     axes = figure.add_subplot()
-    for (name, values), color, line in zip(curves.items(), colors, lines, strict=False):
+    for (name, values), (color, line, _) in zip(curves.items(), STYLES, strict=False):
         axes.plot(steps, values, color=color, linestyle=line, linewidth=2, label=name)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10], integer=True))
     if logarithmic:
@@ -127,7 +133,7 @@ def plot_curves(
         axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(unit)
     axes.set_ylabel(label)
-    axes.grid(color=theme.grid, linewidth=0.8)
+    axes.grid(color=LIGHT.grid, linewidth=0.8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -161,3 +167,26 @@ def _between_powers(low: float, high: float) -> tuple[int, ...]:
     """Where a logarithmic axis needs ticks between its powers of ten: if it spans but a few."""
     decades = np.log10(high / low)
     return (1,) if decades > 4 else (1, 3) if decades > 1.5 else (1, 2, 5)
+
+
+def rim(color: str, width: float) -> list[withStroke]:
+    """An edge of another colour around a line or a text, ``width`` points with what it is of."""
+    return [withStroke(linewidth=width, foreground=color)]
+
+
+def write_over(text: Text, background: Sequence[float] | np.ndarray, theme: Theme) -> None:
+    """Give a text the colour that stands out more, and a thin rim that is seen on every colour.
+
+    Args:
+      text: what is written.
+      background: red, green, blue and opacity of what is behind it.
+      theme: whose ink or paper the text takes.
+    """
+    *color, opacity = background
+    # nearly sRGB's luminance; 0.18 of white's is as far from black as from white
+    light = sum(
+        weight * (opacity * part + 1 - opacity) ** 2.2
+        for weight, part in zip((0.2126, 0.7152, 0.0722), color, strict=True)
+    )
+    chosen, other = (theme.ink, theme.paper) if light > 0.18 else (theme.paper, theme.ink)
+    text.set(color=chosen, path_effects=rim(other, _RIM))

@@ -2,6 +2,8 @@
 
 import html
 
+from initlab.themes import LIGHT
+
 # The picture is light: where the page is dark it is turned, and hues are turned back. A slider's
 # handle shows that it has the focus, and gets the name that stands beside it, for who hears the
 # page; it may be drawn after this, so that is tried for some seconds. And controls get the keys
@@ -22,8 +24,8 @@ STYLE = """<style onload="
 body[data-jp-theme-light="false"] .initlab-auto, html[theme="dark"] .initlab-auto
 {filter: invert(0.93) hue-rotate(180deg)}
 .initlab .noUi-handle:focus-visible, .initlab .ui-slider-handle:focus-visible,
-.initlab button:focus-visible {outline: 2px solid #0072B2; outline-offset: 2px}
-</style>"""
+.initlab button:focus-visible {outline: 2px solid FOCUS; outline-offset: 2px}
+</style>""".replace("FOCUS", LIGHT.blue)
 
 
 def status(text: str) -> str:

@@ -10,12 +10,12 @@ from initlab.activations import ACTIVATIONS
 from initlab.checking import several
 from initlab.diagnosis import diagnose
 from initlab.failures import gradient_ratio
-from initlab.figures import DPI, SpokenFigure
+from initlab.figures import DPI, SpokenFigure, write_over
 from initlab.frames import Frame
 from initlab.initializers import INITIALIZERS
 from initlab.setting import Setting
 from initlab.signals import probe
-from initlab.themes import THEMES
+from initlab.themes import LIGHT, RATIOS
 
 INITIALIZERS_SHOWN = ("lecun_normal", "glorot_normal", "he_normal", "orthogonal", "torch_default")
 ACTIVATIONS_SHOWN = ("linear", "tanh", "relu", "gelu", "selu", "sigmoid")
@@ -92,14 +92,13 @@ class TableMap(Frame):
     """
 
     def __init__(self, initializers: Sequence[str], activations: Sequence[str], dpi: float = DPI):
-        self._theme = THEMES["light"]
         rows, columns = len(initializers), len(activations)
         size = (2 + 0.875 * columns, 1 + 0.4375 * rows)
-        figure = SpokenFigure(size, dpi=dpi, facecolor=self._theme.paper)
+        figure = SpokenFigure(size, dpi=dpi, facecolor=LIGHT.paper)
         axes = figure.add_subplot()
         self._image = axes.imshow(
             np.zeros((rows, columns)),
-            cmap="PuOr_r",
+            cmap=RATIOS,
             norm=SymLogNorm(1.0, vmin=-2 * FARTHEST, vmax=2 * FARTHEST),
             aspect="auto",
         )
@@ -123,8 +122,7 @@ class TableMap(Frame):
             fine = table.healthy[place]
             text.set_text(say_power(float(table.powers[place])) + (" ✓" if fine else ""))
             text.set_fontweight("bold" if fine else "normal")
-            background = self._image.to_rgba(np.nan_to_num(shown[place]))
-            text.set_color(readable(background, self._theme))
+            write_over(text, self._image.to_rgba(np.nan_to_num(shown[place])), LIGHT)
         self._title.set_text(
             f"depth {table.depth}: power of ten of gradient, first over last layer"
         )
@@ -157,13 +155,6 @@ def plot_table(
     picture.update(table)
     picture.figure.alternative_text = table.describe()
     return picture.figure
-
-
-def readable(background, theme) -> str:
-    """Ink on what is light, paper's color on what is dark."""
-    red, green, blue, opacity = background
-    light = 1 - opacity * (1 - (0.299 * red + 0.587 * green + 0.114 * blue))
-    return theme.ink if light > 0.5 else theme.paper
 
 
 def say_power(power: float) -> str:

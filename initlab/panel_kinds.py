@@ -69,9 +69,8 @@ class _Curves:
 
     def __init__(self, axes: Axes, panel: LayerPanel, theme: Theme):
         self._panel = panel
-        ghost = {"linewidth": 1.5, "zorder": 2}
         self._theory = _Theory(axes, panel, theme)
-        self._ghosts = [_Curve(axes, panel, one, theme.ghost, **ghost) for one in panel.series]
+        self._ghosts = [_Curve(axes, panel, one, theme.ghost, True) for one in panel.series]
         self._curves = [_Curve(axes, panel, one, getattr(theme, one.color)) for one in panel.series]
         if len(panel.series) > 1:
             handles = [curve.line for curve in self._curves]
@@ -109,15 +108,24 @@ def layers_of(values: np.ndarray, depth: int) -> np.ndarray:
     return np.arange(depth + 1 - len(values), depth + 1)
 
 
-class _Curve:
-    """A series' artists on its axes: the line, and marks where it leaves the axes."""
+_GHOST_LINES = {"-": (0, (1, 1)), "--": (0, (4, 1.5, 1, 1.5))}  # in place of a series' own
 
-    def __init__(self, axes: Axes, panel: LayerPanel, series: Series, color: str, **line):
+
+class _Curve:
+    """A series' artists on its axes: the line, and marks where it leaves the axes.
+
+    A ghost is told apart by its dashes and hollow marks: grey and green are not by everybody.
+    """
+
+    def __init__(self, axes, panel: LayerPanel, series: Series, color: str, ghost: bool = False):
         self._field, self._limits = series.field, panel.limits
         self._stride = 1 + round(axes.get_xlim()[1]) // 24  # a row of marks, not a bar
-        style = {"color": color, "linestyle": series.line, "linewidth": 2.0, "zorder": 3} | line
-        (self.line,) = axes.plot([], [], label=series.label, **style)
+        style = {"color": color, "linestyle": series.line, "linewidth": 2.0, "zorder": 3}
         edge = {"linestyle": "none", "color": color, "markersize": 5, "clip_on": False}
+        if ghost:
+            style |= {"linestyle": _GHOST_LINES[series.line], "linewidth": 1.5, "zorder": 2}
+            edge["markerfacecolor"] = "none"
+        (self.line,) = axes.plot([], [], label=series.label, **style)
         (self._over,) = axes.plot([], [], marker="^", zorder=4, **edge)
         (self._under,) = axes.plot([], [], marker="v", zorder=4, **edge)
         self.artists = [self.line, self._over, self._under]

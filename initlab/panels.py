@@ -16,6 +16,7 @@ from initlab.panel_kinds import ImagePanel, LayerPanel, Series, SpectrumPanel
 from initlab.setting import AnySetting
 from initlab.signals import Signals
 from initlab.spectra import EigenvaluePanel
+from initlab.themes import DIVERGING, SHARES
 
 
 def _histogram(signals: Signals, layers: int) -> np.ndarray:
@@ -122,7 +123,7 @@ PANELS = {
         "share of the layer",
         _histogram,
         _histogram_axes,
-        {"cmap": "viridis", "norm": LogNorm(1e-3, 1.0), "interpolation": "nearest"},
+        {"cmap": SHARES, "norm": LogNorm(1e-3, 1.0), "interpolation": "nearest"},
     ),
     "correlation": ImagePanel(
         "Every neuron against every other",
@@ -130,7 +131,7 @@ PANELS = {
         "correlation over the inputs",
         _correlation,
         _correlation_axes,
-        {"cmap": "PuOr", "vmin": -1, "vmax": 1, "interpolation": "nearest"},
+        {"cmap": DIVERGING, "vmin": -1, "vmax": 1, "interpolation": "nearest"},
         neuron_correlation,
     ),
     "singular_values": SpectrumPanel(

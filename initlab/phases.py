@@ -4,12 +4,13 @@ import numpy as np
 from matplotlib import colormaps
 
 from initlab import theory
+from initlab.checking import short
 from initlab.figures import DPI, SpokenFigure
 from initlab.frames import Frame
 from initlab.initializers import INITIALIZERS
 from initlab.laws import Fan
 from initlab.setting import Setting
-from initlab.themes import THEMES
+from initlab.themes import RATIOS, THEMES
 
 WEIGHT_VARIANCE, BIAS_VARIANCE = 4.0, 0.5  # the least that the phase diagram reaches to
 
@@ -48,7 +49,7 @@ class PhaseMap(Frame):
             across,
             up,
             np.clip(chi, 0, 2).T,
-            cmap=colormaps["PuOr_r"].resampled(_SHADES),
+            cmap=colormaps[RATIOS].resampled(_SHADES),
             vmin=0,
             vmax=2,
             shading="nearest",
@@ -61,7 +62,7 @@ class PhaseMap(Frame):
             [],
             marker="*",
             markersize=17,
-            color="white",
+            color=theme.paper,
             markeredgecolor=theme.ink,
             markeredgewidth=1.5,
             linestyle="none",
@@ -128,7 +129,9 @@ def plot_phases(setting: Setting | None = None) -> SpokenFigure:
     """
     setting = Setting() if setting is None else setting
     if not isinstance(setting, Setting):
-        raise TypeError(f"plot_phases takes a Setting, such as Setting(gain=2), not {setting!r}")
+        raise TypeError(
+            f"plot_phases takes a Setting, such as Setting(gain=2), not {short(setting)}"
+        )
     point = weight_variance, bias_variance = variances(setting)
     right = max(WEIGHT_VARIANCE, 1.25 * weight_variance)
     top = max(BIAS_VARIANCE, 1.25 * bias_variance)

@@ -9,26 +9,15 @@ import math
 import numpy as np
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from initlab.figures import DPI, SpokenFigure
+from initlab.checking import short
+from initlab.figures import DPI, SpokenFigure, rim
 from initlab.frames import Frame
 from initlab.history import History
 from initlab.panels import PANELS
 from initlab.setting import AnySetting, one_of
-from initlab.themes import THEMES
+from initlab.themes import STYLES, THEMES
 
 MOST_CURVES = 8  # more are not told apart
-#: Colours, lines and markers: each of the three alone tells most curves apart, all three any two.
-#: The colours keep a contrast of 3:1 to white paper.
-STYLES = (
-    ("#0072B2", "-", "o"),
-    ("#D55E00", "--", "s"),
-    ("#007F5C", "-.", "^"),
-    ("#222222", ":", "D"),
-    ("#AA4499", (0, (6, 1)), "v"),
-    ("#2A8FBD", (0, (3, 1, 1, 1)), "P"),
-    ("#8A6D00", (0, (1, 1)), "X"),
-    ("#7A7A7A", (0, (8, 2, 2, 2)), "*"),
-)
 LOSS_LIMITS = (1e-3, 30.0)
 LEVEL = 0.9  # the least coverage of a band, where there are seeds enough
 
@@ -135,10 +124,12 @@ class RacePicture(Frame):
                 axes.spines[side].set_visible(False)
 
         self._now = [axes.axvline(0, color=theme.ghost, linewidth=0.8) for axes in (loss, accuracy)]
+        # over bands that overlap, curves keep their contrast by an edge of paper
+        halo = rim(theme.paper, 3.4) if len(names) > len(curves) else []
         self._curves = {
             name: (
-                _Curve(loss, style, LOSS_LIMITS, place),
-                _Curve(accuracy, style, (0, 1), place),
+                _Curve(loss, style, LOSS_LIMITS, place, halo),
+                _Curve(accuracy, style, (0, 1), place, halo),
                 _Curve(layers, style, self._by_layer.limits, place),
             )
             for place, (name, style) in enumerate(zip(curves, STYLES, strict=False))
@@ -201,7 +192,7 @@ class RacePicture(Frame):
 class _Curve:
     """One name's artists on one of the axes: a band, a line, and marks where starts diverged."""
 
-    def __init__(self, axes, style, limits: tuple[float, float], place: int):
+    def __init__(self, axes, style, limits: tuple[float, float], place: int, halo=()):
         color, line, marker = style
         self._limits, self._place = limits, place
         (self._band,) = axes.fill([0], [1], color=color, alpha=0.15, linewidth=0, zorder=1)
@@ -212,6 +203,7 @@ class _Curve:
             [], [], color=color, linestyle="none", marker="x", markersize=9, markeredgewidth=2.5
         )
         self._ends.set_clip_on(False)
+        self.line.set_path_effects(list(halo))
         self.artists = [self._band, self.line, self._ends]
         for artist in self.artists:
             artist.set_in_layout(False)
@@ -286,7 +278,7 @@ def plot_race(history: History, by_layer: str = "gradient") -> SpokenFigure:
       ValueError: more than eight curves, or an unknown ``by_layer``.
     """
     if not isinstance(history, History):
-        raise TypeError(f"plot_race takes the History that train returns, not {history!r}")
+        raise TypeError(f"plot_race takes the History that train returns, not {short(history)}")
     held_out = not np.isnan(history.held_out_accuracy).all()
     picture = RacePicture(
         history.names, history.settings, int(history.steps[-1]), held_out, by_layer

@@ -264,7 +264,7 @@ def test_curves_keep_a_contrast_of_3_to_1_to_the_band_behind_them():
         return linear @ [0.2126, 0.7152, 0.0722]
 
     for measure in picture._MEASURES:
-        contrast = (luminance(picture._BLAMED) + 0.05) / (luminance(measure.color) + 0.05)
+        contrast = (luminance(picture.BLAMED) + 0.05) / (luminance(measure.color) + 0.05)
         assert contrast > 3
 
 

@@ -7,8 +7,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from initlab.adaptive.adapted import Adapted
+from initlab.checking import short
 from initlab.figures import DPI, SpokenFigure
-from initlab.themes import THEMES
+from initlab.themes import RATIOS, THEMES
 
 _LINE = 46  # characters of a title
 _LABELS = 12  # matrices that are named beside the picture
@@ -27,7 +28,7 @@ def plot_adapted(adapted: Adapted) -> SpokenFigure:
     if not isinstance(adapted, Adapted):
         raise TypeError(
             "plot_adapted takes what a function of initlab.adaptive returns, such as"
-            f" adaptive.lsuv(Setting()), not {adapted!r}"
+            f" adaptive.lsuv(Setting()), not {short(adapted)}"
         )
     theme = THEMES["light"]
     figure = SpokenFigure((10.5, 3.75), dpi=DPI, facecolor=theme.paper)
@@ -67,7 +68,7 @@ def _draw_scales(axes, adapted: Adapted) -> None:
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        cmap="PuOr_r",
+        cmap=RATIOS,
         norm=LogNorm(1 / reach, reach),
     )
     count = len(adapted.matrices)

@@ -15,14 +15,13 @@ from initlab.failures import DEAD_SHARE, GRADIENT_FACTOR
 from initlab.failures import DISTINCT_SHARE as _FEW
 from initlab.failures import SATURATED_SHARE as _FLAT
 from initlab.figures import DPI, SpokenFigure
-from initlab.themes import THEMES
+from initlab.themes import BLAMED, THEMES
 
 _WIDTH = 11.5  # inches
 _ROW, _LEAST, _MOST = 0.24, 1.4, 7.2  # inches that a layer takes, and that all of them do
 _NAME_HEIGHT, _WORD_HEIGHT = 0.16, 0.19  # inches of a line beside the panels, left and right
 _NAME, _LINE, _WORDS = 36, 150, 21  # characters of a name, of a line above, of one beside a layer
 _THEME = THEMES["light"]
-_BLAMED = "#FBE3D2"  # pale enough for all curves to keep a contrast of 3:1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +159,10 @@ def _prepare(axes, measure: _Measure, values: np.ndarray) -> None:
     axes.grid(color=_THEME.grid, linewidth=0.8)
     axes.tick_params(axis="x", labelsize=8.5)
     for bound in measure.bounds if np.isfinite(values).any() else ():
-        axes.axvline(bound, color=measure.color, linestyle=":", linewidth=1.2, label="bound")
+        # the mark at its upper end says whose bound it is, where a panel has two measures
+        style = {"color": measure.color, "linestyle": ":", "linewidth": 1.2, "label": "bound"}
+        mark = {"marker": measure.marker, "markersize": 4, "markevery": [1], "clip_on": False}
+        axes.axvline(bound, **style, **mark)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if measure.panel >= _LOGARITHMIC:
@@ -230,7 +232,7 @@ def _name_failures(panels, blamed: dict[int, str], count: int, rows: float) -> N
     free = -np.inf  # rows from here on have no words yet
     for place, words in blamed.items():
         for axes in panels:
-            axes.axhspan(place - half, place + half, color=_BLAMED, zorder=0, label="blamed")
+            axes.axhspan(place - half, place + half, color=BLAMED, zorder=0, label="blamed")
         lines = textwrap.wrap(words, _WORDS)
         tall = len(lines) * _WORD_HEIGHT * count / rows
         middle = max(place, free + tall / 2)
@@ -272,7 +274,7 @@ def _explain(figure, panels, reports: dict[str, Report]) -> None:
         if any(label.startswith(words) for label in drawn)
     ]
     if any(report.failures for report in reports.values()):
-        keys.append(Patch(color=_BLAMED, label="to blame"))
+        keys.append(Patch(color=BLAMED, label="to blame"))
     figure.legend(handles=keys, ncols=len(keys), loc="lower center", frameon=False, fontsize=9)
 
 

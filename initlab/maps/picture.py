@@ -3,20 +3,18 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from initlab.figures import DPI, SpokenFigure
+from initlab.figures import DPI, SpokenFigure, rim, write_over
 from initlab.maps.boundary import Line, lines
 from initlab.maps.reading import ABSENT, OVERFLOW, UNDEFINED, Cut, cut, is_numeric
 from initlab.maps.scales import Scale, edges_of, is_geometric, middle, say, say_fixed, scale_of
-from initlab.pairs import readable
 from initlab.sweeps.grid import UNITS
-from initlab.themes import THEMES
+from initlab.themes import LIGHT
 
 if TYPE_CHECKING:
     import xarray
@@ -77,7 +75,7 @@ class _Picture:
     """The figure of a cut; made in parts."""
 
     def __init__(self, table: Cut, scale: Scale, drawn: list[Line]):
-        self._table, self._scale, self._theme = table, scale, THEMES["light"]
+        self._table, self._scale, self._theme = table, scale, LIGHT
         self._names = not is_numeric(table.across) and not is_numeric(table.up)
         size = (7.0, 4.4)
         if self._names:
@@ -132,17 +130,17 @@ class _Picture:
                 words.append(self._scale.cell(float(value)))
             if self._table.marked[row, column]:
                 words.append("✓")
-            color = self._theme.ink if fault else readable(colors.to_rgba(shown), self._theme)
             place = (middle(self._table.across, column), middle(self._table.up, row))
-            self._axes.text(
+            text = self._axes.text(
                 *place,
                 " ".join(words),
                 ha="center",
                 va="center",
                 fontsize=9,
-                color=color,
                 weight="bold" if self._table.marked[row, column] else "normal",
             )
+            background = to_rgba(self._theme.grid) if fault else colors.to_rgba(shown)
+            write_over(text, background, self._theme)
 
     def _label(self) -> None:
         table, axes = self._table, self._axes
@@ -233,8 +231,8 @@ class _Picture:
         return " ".join([*told, *(line.words for line in drawn)])
 
 
-_RIM = [patheffects.withStroke(linewidth=4.5, foreground=THEMES["light"].ink)]
+_RIM = rim(LIGHT.ink, 4.5)
 _STYLES = (
-    {"color": "white", "linewidth": 2, "linestyle": "--"},
-    {"color": "white", "linewidth": 2, "linestyle": "-"},
+    {"color": LIGHT.paper, "linewidth": 2, "linestyle": "--"},
+    {"color": LIGHT.paper, "linewidth": 2, "linestyle": "-"},
 )

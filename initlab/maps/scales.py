@@ -8,6 +8,7 @@ from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 
 from initlab.maps.reading import Cut, is_numeric
 from initlab.pairs import FARTHEST, say_power
+from initlab.themes import RATIOS, SEQUENTIAL
 
 _WIDE = 100  # a variable whose largest value is that many times the smallest is colored by powers
 _POWERS = (-20, -10, -3, -1, 0, 1, 3, 10, 20)  # that the bar of a ratio's colors shows
@@ -38,16 +39,16 @@ def scale_of(name: str, table: Cut) -> Scale:
             powers = np.log10(values)
         norm = SymLogNorm(1.0, vmin=-FARTHEST, vmax=FARTHEST)
         label = f"power of ten of {label}, first layer over last"
-        return Scale(powers, norm, "PuOr_r", label, "both", say_power, _POWERS)
+        return Scale(powers, norm, RATIOS, label, "both", say_power, _POWERS)
     finite = values[np.isfinite(values)]
     positive = finite[finite > 0]
     if len(positive) and (finite >= 0).all() and positive.max() > _WIDE * positive.min():
         extend = "min" if len(positive) < len(finite) else "neither"
         norm = LogNorm(positive.min(), positive.max())
-        return Scale(values, norm, "cividis", label, extend, "{:.0e}".format)
+        return Scale(values, norm, SEQUENTIAL, label, extend, "{:.0e}".format)
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
     norm = Normalize(low, high if high > low else low + 1)
-    return Scale(values, norm, "cividis", label, "neither", "{:.2g}".format)
+    return Scale(values, norm, SEQUENTIAL, label, "neither", "{:.2g}".format)
 
 
 def say(value: str | float) -> str:
