@@ -95,7 +95,7 @@ def _gelu(z):
     return jax.nn.gelu(z, approximate=False)
 
 
-ACTIVATIONS = Catalogue("activation")
+ACTIVATIONS: Catalogue[Activation] = Catalogue("activation")
 for _entry in (
     Activation(
         "linear",

@@ -52,7 +52,7 @@ _NAMES = {"bias_std": "bias"}  # where a control's name is not its field's
 Controls = dict[str, Any]
 
 
-def fields_by_control(kind: type[AnySetting]) -> dict[str, dataclasses.Field]:
+def fields_by_control(kind: type[AnySetting]) -> dict[str, dataclasses.Field[Any]]:
     """The fields of a kind of setting by the names of their controls: sliders, menus, then seed.
 
     >>> from initlab import Setting

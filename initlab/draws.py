@@ -71,7 +71,9 @@ _KEPT = Kept(768 * 2**20)  # five kinds of draw at width 512
 
 #: ``jax.jit`` for what draws: it runs once, so it need not be fast, and with less effort XLA
 #: compiles it in half the time. The bits are the same.
-jit_draw = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+jit_draw: Callable[..., Any] = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)
 
 
 @jit_draw

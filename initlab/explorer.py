@@ -40,7 +40,7 @@ class Explorer(Live[Picture]):
         theme: str,
     ):
         super().__init__("an initlab explorer", follows_theme=theme == "auto")
-        self.batch = batch
+        self.batch: Batch = batch
         self._start, self._largest = setting, largest
         self._theme = theme
         self._many = False  # while many controls are moved at once
@@ -50,8 +50,8 @@ class Explorer(Live[Picture]):
         self._diagnosis: Diagnosis | None = None
         self._pinned: Signals | None = None
         self._pictures: dict[float, Picture] = {}  # by dpi
-        self.controls = control_widgets.make(setting, largest, panels)
-        self.code = ipywidgets.HTML()
+        self.controls: dict[str, Any] = control_widgets.make(setting, largest, panels)
+        self.code: ipywidgets.HTML = ipywidgets.HTML()
         self._arrange_controls(controls)
         self._fit_image()
         for name in (*fields_by_control(type(setting)), "theory"):

@@ -32,7 +32,7 @@ class SpokenFigure(Figure):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.raster = FigureCanvasAgg(self)
+        self.raster: FigureCanvasAgg = FigureCanvasAgg(self)
         self.alternative_text = ""
 
     def _repr_mimebundle_(self, include=None, exclude=None):

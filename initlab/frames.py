@@ -21,7 +21,8 @@ class Frame:
     """
 
     def __init__(self, figure: SpokenFigure, moving: Iterable[Artist]):
-        self.figure, self._moving = figure, list(moving)
+        self.figure: SpokenFigure = figure
+        self._moving = list(moving)
         self._background = None
 
     @property

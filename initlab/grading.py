@@ -89,10 +89,10 @@ class Solution:
     """An exercise's solution: shows its source behind a click, and can be called and checked."""
 
     def __init__(self, exercise: Exercise):
-        self.exercise = exercise
-        self.__name__ = exercise.solution.__name__
-        self.__signature__ = inspect.signature(exercise.solution)
-        self.source = inspect.getsource(exercise.solution)
+        self.exercise: Exercise = exercise
+        self.__name__: str = exercise.solution.__name__
+        self.__signature__: inspect.Signature = inspect.signature(exercise.solution)
+        self.source: str = inspect.getsource(exercise.solution)
 
     def __call__(self, *arguments: Any) -> Any:
         """What the solution returns."""
@@ -249,7 +249,7 @@ def _difference(answer, right, tolerance: float) -> str:
     return f"{wrong.sum()} of {answer.size} entries are wrong."
 
 
-def describe(function: Callable[..., Any], arguments: tuple) -> str:
+def describe(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
     """The arguments of a call, with their names: ``For fan_in = 64, fan_out = 10``."""
     names = inspect.signature(function).parameters
     return "For " + ", ".join(

@@ -46,7 +46,7 @@ def emergence(
     )
 
 
-INITIALIZERS = Catalogue("initializer")
+INITIALIZERS: Catalogue[Initializer] = Catalogue("initializer")
 _SYNONYMS = {
     "glorot_normal": ("xavier_normal",),
     "glorot_uniform": ("xavier_uniform",),

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 import ipywidgets
@@ -38,16 +38,20 @@ class Live(ipywidgets.VBox, Generic[Shown]):
       follows_theme: whether the picture is turned where the page is dark.
     """
 
+    children: Sequence[ipywidgets.Widget]  # the box's own trait
+
     def __init__(self, name: str, follows_theme: bool = True):
         self._name = name
         self._measured = False
         self._resting: asyncio.TimerHandle | None = None  # the timer of the sharper picture
-        self.image = ipywidgets.Image(format="png")
+        self.image: ipywidgets.Image = ipywidgets.Image(format="png")
         if follows_theme:
             self.image.add_class("initlab-auto")
-        self.progress = ipywidgets.IntProgress(0, 0, 3, description="preparing")
-        self.status = ipywidgets.HTML(page.status(""))
-        self.style_of_page = ipywidgets.HTML(page.STYLE)
+        self.progress: ipywidgets.IntProgress = ipywidgets.IntProgress(
+            0, 0, 3, description="preparing"
+        )
+        self.status: ipywidgets.HTML = ipywidgets.HTML(page.status(""))
+        self.style_of_page: ipywidgets.HTML = ipywidgets.HTML(page.STYLE)
         super().__init__()
         self.add_class("initlab")
 

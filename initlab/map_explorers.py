@@ -26,7 +26,7 @@ class TableExplorer(Live[TableMap]):
         self._width, self._seed = width, seed
         self._tables = {start.depth: start}  # depth -> Table, kept once it is measured
         self._start, self._frames = start, {}
-        self.depth = ipywidgets.SelectionSlider(
+        self.depth: ipywidgets.SelectionSlider = ipywidgets.SelectionSlider(
             options=sorted({*DEPTHS, start.depth}),
             value=start.depth,
             description="depth",
@@ -112,9 +112,11 @@ class PhaseExplorer(Live[PhaseMap]):
         super().__init__("an initlab phase diagram")
         self._frames = {}  # (activation, dpi) -> PhaseMap
         wide = {"layout": ipywidgets.Layout(width="400px"), "style": {"description_width": "110px"}}
-        self.activation = ipywidgets.Dropdown(
+        self.activation: ipywidgets.Dropdown = ipywidgets.Dropdown(
             options=list(ACTIVATIONS), value=activation, description="activation", **wide
         )
+        self.weight_variance: ipywidgets.FloatSlider
+        self.bias_variance: ipywidgets.FloatSlider
         self.weight_variance, self.bias_variance = (
             ipywidgets.FloatSlider(
                 value=value, min=least, max=most, step=_STEP, description=name, **wide

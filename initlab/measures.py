@@ -70,7 +70,7 @@ def normalized(x: jax.Array | np.ndarray) -> tuple[jax.Array, jax.Array, jax.Arr
     # 2^-126 is the smallest power that float32 holds normally
     exponent = jnp.frexp(jnp.where(usable, largest, 0.5))[1]  # 0 for 0.5
     exponent = jnp.clip(exponent, -125, 126)
-    return x * power_of_two(-exponent), exponent, finite
+    return jnp.multiply(x, power_of_two(-exponent)), exponent, finite
 
 
 def moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:

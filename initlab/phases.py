@@ -35,7 +35,8 @@ class PhaseMap(Frame):
         top: float = BIAS_VARIANCE,
         dpi: float = DPI,
     ):
-        self.activation, self._right, self._top = activation, right, top
+        self.activation: str = activation
+        self._right, self._top = right, top
         across = np.linspace(right / _CELLS, right, _CELLS)
         up = np.linspace(0, top, _CELLS)
         chi = theory.phase_diagram(activation, across, up).chi_1

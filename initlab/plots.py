@@ -46,8 +46,10 @@ class Picture(Frame):
         theme = one_of("theme", theme, tuple(THEMES))
         if not panels:
             raise ValueError(f"a picture needs a panel. Known are: {', '.join(PANELS)}")
-        self.panels, self.layers, self.theme_name = panels, layers, theme
-        self.axis = axis
+        self.panels: tuple[str, ...] = panels
+        self.layers: int = layers
+        self.theme_name: str = theme
+        self.axis: str = axis
         rows = math.ceil(len(panels) / COLUMNS)
         columns = min(len(panels), COLUMNS)
         width, height = PANEL_INCHES

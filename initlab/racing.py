@@ -45,16 +45,16 @@ class Race(Live[RacePicture]):
         self._handle: Any = None  # IPython's, of the cell's output
         self._stopping, self._recorded = threading.Event(), threading.Event()
         self._drawing = threading.RLock()
-        self.stop_button = ipywidgets.Button(description="Stop", disabled=True)
+        self.stop_button: ipywidgets.Button = ipywidgets.Button(description="Stop", disabled=True)
         self.stop_button.on_click(lambda _: self.stop())
-        self.by_layer = ipywidgets.Dropdown(
+        self.by_layer: ipywidgets.Dropdown = ipywidgets.Dropdown(
             options=[(choice.title, name) for name, choice in BY_LAYER.items()],
             value=by_layer,
             description="by layer",
         )
         self.by_layer.observe(lambda _: self._draw(), "value")
         self.progress.max, self.progress.description = run.schedule[-1], "step"
-        self.time_left = ipywidgets.Label()
+        self.time_left: ipywidgets.Label = ipywidgets.Label()
         row = [self.stop_button, self.by_layer, self.progress, self.time_left]
         self._arrange([ipywidgets.Box(row, layout=ipywidgets.Layout(**ROW))])
         self.children = [child for child in self.children if child is not self.progress]

@@ -6,7 +6,7 @@ went wrong, and not as a curve that nobody can explain.
 
 import math
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -169,7 +169,7 @@ def register_initializer(
     return entry
 
 
-def _check_arguments(catalogue: Catalogue, name, function, law, when, source) -> None:
+def _check_arguments(catalogue: Catalogue[Any], name, function, law, when, source) -> None:
     if not isinstance(name, str):
         raise TypeError(f"the name must be a string such as 'mine', not {short(name)}")
     if not name.isidentifier() or len(name) > _LONGEST_NAME:

@@ -32,9 +32,11 @@ class Run:
         schedule: list[int],
         keep_first_layer: bool,
     ):
-        self.settings, self.names, self.schedule = settings, names, schedule
-        self.step = 0  # how many were taken
-        self.recorded = 0  # how many records there are
+        self.settings: tuple[AnySetting, ...] = settings
+        self.names: tuple[str, ...] = names
+        self.schedule: list[int] = schedule
+        self.step: int = 0  # how many were taken
+        self.recorded: int = 0  # how many records there are
         self._group, self._keep_first_layer = group, keep_first_layer
         self._arrays: dict[str, np.ndarray] = {}
         self._parameters: list[Parameters] = []

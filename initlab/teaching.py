@@ -80,9 +80,9 @@ def solution(name: str) -> Solution:
 # --- the files of questions --------------------------------------------------------------------
 
 
-def questions() -> Catalogue:
+def questions() -> Catalogue[Question]:
     """All questions of all files, by name. Read anew each time, so that an author sees changes."""
-    catalogue = Catalogue("question")
+    catalogue: Catalogue[Question] = Catalogue("question")
     files = (resources.files("initlab") / "questions").iterdir()
     for file in sorted(files, key=lambda file: file.name):
         if file.name.endswith(".toml"):
@@ -157,21 +157,21 @@ class Ask(ipywidgets.VBox):
     """
 
     def __init__(self, question: Question):
-        self.question = question
-        self.chosen = []  # positions of the choices made, in their order
-        self.buttons = [
+        self.question: Question = question
+        self.chosen: list[int] = []  # positions of the choices made, in their order
+        self.buttons: list[ipywidgets.Button] = [
             ipywidgets.Button(
                 tooltip=_plain(choice.text),
                 layout=ipywidgets.Layout(width="52px", flex="0 0 auto"),
             )
             for choice in question.choices
         ]
-        self.again = ipywidgets.Button(
+        self.again: ipywidgets.Button = ipywidgets.Button(
             description="ask again",
             icon="undo",
             layout=ipywidgets.Layout(width="auto", align_self="flex-start"),
         )
-        self.status = ipywidgets.HTMLMath()
+        self.status: ipywidgets.HTMLMath = ipywidgets.HTMLMath()
         for position, button in enumerate(self.buttons):
             button.on_click(lambda _, position=position: self._choose(position))
         self.again.on_click(lambda _: self.forget())

@@ -200,14 +200,15 @@ class Group:
         held_out: tuple[np.ndarray, np.ndarray],
         options: tuple[int, int, float],
     ):
-        self.places, self._settings = places, settings  # in the list of settings
+        self.places: list[int] = places  # in the list of settings
+        self._settings = settings
         features, classes = batch.inputs.shape[1], batch.classes
         self._model, self._knobs = model_of(settings[0], features, classes)
         self._optimizer, self._options, self._probed = optimizer, options, batch
         self._batch = jax.device_put((batch.inputs, batch.labels))
         self._held_out = jax.device_put(held_out)
         parameters = jax.tree.map(lambda *arrays: np.stack(arrays), *starts)
-        self.state = _begin(self._model, optimizer, parameters, len(batch))
+        self.state: _State = _begin(self._model, optimizer, parameters, len(batch))
         self.diverged: list[tuple[int, int] | None] = [None] * len(places)  # step and layer
 
     def advance(self, count: int) -> None:

@@ -19,9 +19,10 @@ class FitExplorer(Live[Picture]):
 
     def __init__(self, adapted: Adapted, batch: Batch):
         super().__init__("an initlab explorer of a fit")
-        self.adapted, self.batch = adapted, batch
+        self.adapted: Adapted = adapted
+        self.batch: Batch = batch
         self._known, self._frames = {}, {}  # step -> Signals, dpi -> Picture
-        self.step = ipywidgets.IntSlider(
+        self.step: ipywidgets.IntSlider = ipywidgets.IntSlider(
             0,
             0,
             adapted.steps,

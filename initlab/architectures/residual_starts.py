@@ -55,7 +55,7 @@ class Start:
     source: str = ""
 
 
-STARTS = Catalogue("start")
+STARTS: Catalogue[Start] = Catalogue("start")
 for _entry in (
     Start(
         "plain",

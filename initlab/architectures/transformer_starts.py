@@ -107,7 +107,7 @@ class Start:
     source: str = ""
 
 
-STARTS = Catalogue("start")
+STARTS: Catalogue[Start] = Catalogue("start")
 for _entry in (
     Start(
         "gpt2",

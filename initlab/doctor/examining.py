@@ -87,7 +87,7 @@ class Examination:
         self._batch = [_array(leaf) for leaf in batch_leaves]
         self._notes = no_parameters(params)
         self._notes += not_finite("the batch's", paths_of(batch), self._batch)
-        self.is_loss = loss is not None
+        self.is_loss: bool = loss is not None
 
         def flat(leaves, batch_leaves):
             given = jax.tree.unflatten(batch_tree, batch_leaves)
@@ -107,7 +107,7 @@ class Examination:
         if self._traced.effects:
             effects = ", ".join(sorted({type(effect).__name__ for effect in self._traced.effects}))
             self._notes.append(f"side effects ({effects}) happen in every examination")
-        self.reading = Reading()
+        self.reading: Reading = Reading()
         known = [Known(frozenset([place])) for place in range(len(leaves))]
         known += [Known(data=True)] * len(self._batch)
         _, self._plan = read(self._traced.jaxpr, known, self.reading)

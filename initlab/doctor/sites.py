@@ -137,9 +137,7 @@ def inner_programs(equation: core.JaxprEqn) -> list[core.ClosedJaxpr]:
 _shape = operator.attrgetter("aval.shape")  # of a program's variable
 
 
-def scan_inputs(
-    equation: core.JaxprEqn, given: list[Any]
-) -> tuple[list[Any], list[Any], list[Any]]:
+def scan_inputs(equation: core.JaxprEqn, given: list[Any]) -> tuple[list[Any], ...]:
     """What a scan is given: what stays, what turns hand on, and what each has a slice of."""
     consts, carried = equation.params["num_consts"], equation.params["num_carry"]
     return given[:consts], given[consts : consts + carried], given[consts + carried :]

@@ -72,7 +72,7 @@ class TorchExamination:
     """A module's program, traced and read once, to measure any parameters of the same shapes."""
 
     def __init__(self, module: "torch.nn.Module", batch: Any, loss: Loss | None):
-        self.parameters = dict(module.named_parameters(remove_duplicate=False))
+        self.parameters: dict[str, Any] = dict(module.named_parameters(remove_duplicate=False))
         self._batch, self._loss = batch, loss
         self._traced = _traced(module, batch)
         first = {}  # of tied parameters the name that comes first
@@ -80,7 +80,7 @@ class TorchExamination:
         floating = {name for name, one in self.parameters.items() if one.is_floating_point()}
         self._program = read_graph(self._traced, own, floating)
         #: names of the floating-point parameters
-        self.paths = self._program.parameters
+        self.paths: list[str] = self._program.parameters
         if not self.paths:
             raise TypeError("module must have parameters of a floating-point type; it has none")
         reading = self._program.reading
@@ -95,7 +95,7 @@ class TorchExamination:
                 "no product or convolution of a parameter with the batch was found in module; of"
                 f" {len(self.paths)} parameters the first are {', '.join(self.paths[:5])}"
             )
-        self.is_loss = False
+        self.is_loss: bool = False
 
     def values(self, params: dict[str, Any]) -> list[np.ndarray]:
         """The parameters as NumPy arrays, copied; bfloat16 as float32."""

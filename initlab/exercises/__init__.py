@@ -15,8 +15,9 @@ from initlab.exercises.moments import CRITICAL_GAIN, VARIANCE_MAP
 from initlab.exercises.races import BLIND_LOSS, PAIRED_INTERVAL, STEPS_TO
 from initlab.exercises.scales import GLOROT_SCALE, HE_SCALE
 from initlab.exercises.symmetry import BREAK_SYMMETRY
+from initlab.grading import Exercise
 
-EXERCISES = Catalogue("exercise")
+EXERCISES: Catalogue[Exercise] = Catalogue("exercise")
 for _exercise in (
     HE_SCALE,
     GLOROT_SCALE,

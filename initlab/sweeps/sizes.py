@@ -9,7 +9,8 @@ Shapes: ``[G, B, n]``, points, examples, units; what is found of them ``[G]``.
 """
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from jax import lax
 from initlab import measures
 from initlab.measures import normalized, power_of_two, product
 
-each = jax.vmap  # a measure of [B, n], of each point by itself
+each: Callable[..., Any] = jax.vmap  # a measure of [B, n], of each point by itself
 
 #: mean squares between these need no care: 2^27 times the smallest number and more that float32
 #: holds, so that what vanishes beside them is less than their rounding; and 2^28 under the largest

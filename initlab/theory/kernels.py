@@ -31,18 +31,20 @@ class Kernels:
             self._by_angle = _by_angle(value_pairs, slope_pairs)
 
     def _tabulate(self, u, value, slope):
-        self.t = np.arange(-REACH * _PER_UNIT, REACH * _PER_UNIT + 1) / _PER_UNIT
+        self.t: np.ndarray = np.arange(-REACH * _PER_UNIT, REACH * _PER_UNIT + 1) / _PER_UNIT
         weight = quadrature.weights(self.t)
         # the density's derivative in t, by its logarithm: (z^2 - 1) / 2
         rate_weight = weight * (u[1] ** 2 * np.exp(-self.t)[:, None] - 1) / 2
         length, slope_length = (weight @ (samples**2).sum(0) for samples in (value, slope))
         self._log_length, self._log_slope = np.log(length), np.log(slope_length)
-        self.length_rate = rate_weight @ (value**2).sum(0) / length  # d log_length / dt
-        self.slope_rate = rate_weight @ (slope**2).sum(0) / slope_length
+        self.length_rate: np.ndarray = rate_weight @ (value**2).sum(0) / length  # d log_length / dt
+        self.slope_rate: np.ndarray = rate_weight @ (slope**2).sum(0) / slope_length
         #: whether all moments are finite and none is 0, as theory needs
-        self.proper = bool(np.isfinite([self._log_length, self._log_slope]).all())
+        self.proper: bool = bool(np.isfinite([self._log_length, self._log_slope]).all())
         self._length_bend = np.gradient(self.length_rate, 1 / _PER_UNIT)
-        self.relative_mean = weight @ value.sum(0) / np.sqrt(length)  # E[phi] / sqrt(E[phi^2])
+        self.relative_mean: np.ndarray = (
+            weight @ value.sum(0) / np.sqrt(length)
+        )  # E[phi] / sqrt(E[phi^2])
 
     def log_length(self, t: np.ndarray) -> np.ndarray:
         """``ln E[phi(sqrt(q) z)^2]``."""
