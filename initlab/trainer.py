@@ -71,8 +71,8 @@ def shared_optimizer(optimizer: optax.GradientTransformation) -> _Optimizer:
 class _State(NamedTuple):
     """What a step changes. All but order and step have a leading axis over the starts."""
 
-    parameters: object  # as initlab.weights returns them, [S, …] each
-    optimizer: object  # optax's
+    parameters: Any  # as initlab.weights returns them, [S, …] each
+    optimizer: Any  # optax's
     order: jax.Array  # [B] the epoch's permutation of the examples
     step: jax.Array  # how many were taken
     diverged_at: jax.Array  # [S], -1 as long as losses are finite
