@@ -89,7 +89,7 @@ class Signals:
         About 1e-3 is where training tends to go well; NaN where the weights are all zero.
         """
         learning_rate = bounded_number("learning_rate", learning_rate, MAX_SCALE)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = learning_rate * self.weight_gradient_norm / self.weight_norm
         return np.where(self.weight_norm > 0, ratio, np.nan)
 
