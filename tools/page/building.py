@@ -132,7 +132,7 @@ def _figure(panel: dict) -> str:
     name, title, unit = (html.escape(panel[key]) for key in ("name", "title", "unit"))
     return (
         f'<figure><figcaption><strong>{title}</strong> <span class="unit">{unit}</span>'
-        f' <strong class="remark" id="remark-{name}"></strong></figcaption>'
+        f' <span class="remark" id="remark-{name}"></span></figcaption>'
         f'<div class="chart" id="chart-{name}"></div></figure>'
     )
 

@@ -53,7 +53,7 @@ def _panel(name: str, grid: Grid) -> dict:
     return {
         "name": name,
         "title": panel.title,
-        "unit": _text(panel.unit),
+        "unit": "" if panel.unit in panel.title.lower() else _text(panel.unit),
         "limits": [low, high],
         "layers": max(grid.depths),
         "series": series,
