@@ -18,7 +18,7 @@ from tools.app.kernels import GIGABYTE
 from tools.app.server import ROOT, Classroom, configure
 
 FIRST_PORT = 8866  # Voila's own
-USUAL_GIGABYTES = 0.6  # what a reader's kernel keeps, measured by `python -m benchmarks classroom`
+USUAL_GIGABYTES = 0.5  # what a reader's kernel keeps, measured by `python -m benchmarks classroom`
 MANY_READERS = 200
 
 

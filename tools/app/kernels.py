@@ -11,8 +11,9 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from tornado import ioloop, web
 from traitlets import Float, Integer, Unicode, default
 
-# What a kernel runs before it answers, so that its first reader waits for no import or compiler.
-HEAT = "import initlab; initlab.explore().warm_up()"
+# Programs for other widths and types, which explorers compile when nothing happens, would double
+# a kernel's memory, and twenty of them would take the cores from who moves something.
+QUIET = "from initlab.warming import WARMER; WARMER.add = lambda key, task: None\n"
 TEND_SECONDS = 2
 READY_SECONDS = 180  # for a kernel to start, on a machine that starts others at the same time
 GIGABYTE = 1e9
@@ -39,6 +40,7 @@ class Kernels(AsyncMappingKernelManager):
     warm = Integer(20, config=True, help="kernels that wait, ready, for readers")
     memory = Float(1.5, config=True, help="GB that a kernel may keep resident")
     idle = Float(20, config=True, help="minutes without a move, after which a kernel is ended")
+    explorer = Unicode(config=True, help="the code whose last line is the explorer")
     folder = Unicode(config=True, help="where compiled programs are kept, for all kernels")
 
     def __init__(self, **kwargs):
@@ -49,6 +51,7 @@ class Kernels(AsyncMappingKernelManager):
         self._starting = 0  # kernels that a reader waits for
         self._heating = set()  # tasks, one for each kernel that is being made ready
         self._tending = False
+        self._announced = False
         ioloop.PeriodicCallback(self.tend, 1000 * TEND_SECONDS).start()
 
     # --- places ----------------------------------------------------------------------------
@@ -57,11 +60,6 @@ class Kernels(AsyncMappingKernelManager):
     def free(self) -> int:
         """How many more readers may come."""
         return self.readers - len(self.given) - self._starting
-
-    @property
-    def ready(self) -> int:
-        """How many kernels wait for a reader."""
-        return len(self._waiting)
 
     async def start_kernel(self, **kwargs) -> str:
         """Give a reader a kernel; Voila calls this when a page is asked for.
@@ -104,7 +102,8 @@ class Kernels(AsyncMappingKernelManager):
             extra_arguments=[
                 "--HistoryManager.enabled=False",
                 "--IPKernelApp.log_level=ERROR",
-                f"--IPKernelApp.exec_lines={HEAT}",
+                # before it answers, so that its reader waits for no import and no compiler
+                f"--IPKernelApp.exec_lines={QUIET}{self.explorer}.warm_up()",
             ],
         )
 
@@ -137,6 +136,9 @@ class Kernels(AsyncMappingKernelManager):
         finally:
             client.stop_channels()
         self._waiting.append(kernel)
+        if len(self._waiting) == self.warm and not self._announced:
+            self._announced = True
+            print(f"{self.warm} kernels are ready.", flush=True)
 
     def _heat_more(self) -> None:
         at_once = max(1, (os.cpu_count() or 2) // 2)  # readers who are there need cores, too

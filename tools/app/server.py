@@ -2,13 +2,15 @@
 
 import html
 import json
+import struct
 from pathlib import Path
 
+import nbformat
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.kernels.handlers import KernelHandler
-from tornado import web
+from tornado import ioloop, web
 from traitlets.config import Config
 from voila.app import Voila
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
@@ -25,6 +27,11 @@ KERNEL = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
 
 # Widgets speak by these. Of all others, such as execute_request, a kernel never hears.
 MESSAGES = ["comm_open", "comm_close", "comm_msg", "comm_info_request", "kernel_info_request"]
+PROTOCOL = "v1.kernel.websocket.jupyter.org"
+MOST_PARTS = (
+    64  # channel, header, parent, metadata, content, and buffers, of which a page sends none
+)
+MOST_BYTES = 2**20  # of a message of a reader
 # Of Voila's own addresses, those of its scripts and styles. Files, contents, the tree of notebooks
 # and what logs in or changes a password are left out.
 ASSETS = ("/voila/templates/", "/voila/static/", "/voila/api/themes/", "/voila/labextensions/")
@@ -56,6 +63,10 @@ def configure(settings) -> Config:
             "identity_provider_class": VoilaIdentityProvider,  # a token, and no passwords
             "notebook_path": str(NOTEBOOK),
             "log_level": "ERROR",
+            "tornado_settings": {
+                "websocket_max_message_size": MOST_BYTES,
+                "websocket_ping_timeout": 30_000,  # what it is set to anyhow, with a warning
+            },
         },
         VoilaConfiguration={
             "multi_kernel_manager_class": Kernels,
@@ -70,8 +81,15 @@ def configure(settings) -> Config:
         VoilaExecutor={"startup_timeout": READY_SECONDS},
         KernelManager={"autorestart": False},  # a new kernel would not know the page's widgets
         Kernels={name: getattr(settings, name) for name in names}
-        | {"folder": str(settings.folder)},
+        | {"folder": str(settings.folder), "explorer": code()},
     )
+
+
+def code() -> str:
+    """Give the notebook's only cell of code."""
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    (source,) = (cell.source for cell in cells if cell.cell_type == "code")
+    return source
 
 
 class Classroom(Voila):
@@ -84,6 +102,11 @@ class Classroom(Voila):
         """Put the project's template before Voila's."""
         super().setup_template_dirs()
         self.template_paths.insert(0, str(TEMPLATE))
+
+    def listen(self):
+        """Say that readers may come, which the address printed before does not promise."""
+        ioloop.IOLoop.current().add_callback(print, "It is served now.", flush=True)
+        super().listen()
 
     def init_settings(self):
         """Let readers' messages reach their kernels only if they are of widgets."""
@@ -98,7 +121,7 @@ class Classroom(Voila):
         door = next(one for one in voila if one[1] is TornadoVoilaHandler)
         return [
             *(one for one in voila if one[0].startswith(tuple(base + place for place in ASSETS))),
-            (rf"{base}/api/kernels/{KERNEL}/channels", VoilaKernelWebsocketHandler),
+            (rf"{base}/api/kernels/{KERNEL}/channels", Line),
             (rf"{base}/api/kernels/{KERNEL}", State),
             (rf"{base}/voila/api/shutdown/{KERNEL}", Leave),
             (rf"{base}/voila/api/ended/{KERNEL}", Ended),
@@ -141,6 +164,37 @@ class Door(TornadoVoilaHandler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         page = (TEMPLATE / "sentence.html").read_text(encoding="utf-8")
         self.finish(page.replace("TITLE", html.escape(title)).replace("TEXT", html.escape(text)))
+
+
+class Line(VoilaKernelWebsocketHandler):
+    """The websocket between a page's widgets and its kernel."""
+
+    async def pre_get(self):
+        """Take Jupyter's newer protocol alone: Voila mistakes messages of the older for it."""
+        if PROTOCOL not in self.request.headers.get("Sec-WebSocket-Protocol", ""):
+            raise web.HTTPError(400, f"the protocol must be {PROTOCOL}")
+        await super().pre_get()
+
+    def on_message(self, ws_message):
+        """Pass on what is a message, and hang up on what is none."""
+        if is_message(ws_message):
+            super().on_message(ws_message)
+        else:
+            self.close(1003, "this is no message")
+
+
+def is_message(raw: str | bytes) -> bool:
+    """Whether offsets stand at the beginning, as many as are announced, and in order.
+
+    The server would else count to any number that it is given, and do nothing else meanwhile.
+    """
+    if not isinstance(raw, bytes) or len(raw) < 8:
+        return False
+    count = int.from_bytes(raw[:8], "little")
+    if not 6 <= count <= MOST_PARTS or len(raw) < 8 * (count + 1):
+        return False
+    offsets = struct.unpack_from(f"<{count}Q", raw, 8)
+    return list(offsets) == sorted(offsets) and offsets[-1] <= len(raw)
 
 
 class State(KernelHandler):
