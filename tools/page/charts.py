@@ -83,9 +83,7 @@ def _chart(panel, limits, series, grid: Grid) -> alt.LayerChart:
         domain=[style["curve"] for style in styles], range=[style["color"] for style in styles]
     )
     shown = [style["curve"] for style in styles if style["legend"]]
-    legend = alt.Legend(
-        values=shown, orient="bottom", title=None, columns=4, symbolSize=300, offset=4
-    )
+    legend = alt.Legend(values=shown, title=None)
     lines = (
         alt.Chart(alt.NamedData("curves"))
         .mark_line(clip=True, aria=False)
@@ -134,7 +132,17 @@ def _chart(panel, limits, series, grid: Grid) -> alt.LayerChart:
             titleFontSize=12,
             titleFontWeight="normal",
         )
-        .configure_legend(labelColor="var(--ink)", labelFontSize=12, labelLimit=0)
+        .configure_legend(
+            orient="bottom",
+            offset=4,
+            columns=alt.ExprRef("width < 330 ? 2 : 4"),  # as many as a phone has room for
+            columnPadding=6,
+            symbolSize=200,
+            labelColor="var(--ink)",
+            labelFontSize=12,
+            labelLimit=0,
+            aria=False,
+        )
     )
 
 

@@ -18,8 +18,8 @@ $choices
 </fieldset>
 <button type="button">Set the controls, and look</button>
 <div class="after" hidden>
-<div class="feedback" role="status">$answers</div>
 <p><strong>Observe.</strong> $observe</p>
+<div class="feedback" role="status">$answers</div>
 <details><summary>Explain</summary>
 $explain
 </details>
