@@ -1,6 +1,7 @@
 """Figures that a notebook shows with their words, and small ones beside the panels of Signals."""
 
 import base64
+import html
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from initlab.themes import DIVERGING, LIGHT, STYLES, Theme
 DPI = 96
 _MOST_CURVES = 6  # without markers, more are not told apart
 _RIM = 1.6  # points, of which half are seen on each side of a letter
+_FARTHEST = 1e250  # on an axis: its margins, on a logarithmic one too, must be numbers
 _LARGEST = 10_000  # side of a picture, or number of pictures
 
 
@@ -38,11 +40,16 @@ class SpokenFigure(Figure):
     def _repr_mimebundle_(self, include=None, exclude=None):
         encoded = io.BytesIO()
         self.savefig(encoded, format="png")
+        png, words = base64.b64encode(encoded.getvalue()).decode(), self.alternative_text
+        # JupyterLab gives no words to an image that comes as one; in HTML they are its own
+        width = round(self.get_size_inches()[0] * DPI)
+        source = f"data:image/png;base64,{png}"
         data = {
-            "image/png": base64.b64encode(encoded.getvalue()).decode(),
-            "text/plain": self.alternative_text,
+            "text/html": f'<img alt="{html.escape(words)}" width="{width}" src="{source}">',
+            "image/png": png,
+            "text/plain": words,
         }
-        return data, {"image/png": {"alt": self.alternative_text}}
+        return data, {"image/png": {"alt": words}}
 
 
 def plot_neurons(
@@ -124,9 +131,9 @@ def plot_curves(
     figure = SpokenFigure((7.0, 3.25), dpi=DPI, facecolor=LIGHT.paper)
     axes = figure.add_subplot()
     for (name, values), (color, line, _) in zip(curves.items(), STYLES, strict=False):
-        axes.plot(steps, values, color=color, linestyle=line, linewidth=2, label=name)
+        axes.plot(steps, _drawable(values), color=color, linestyle=line, linewidth=2, label=name)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10], integer=True))
-    if logarithmic:
+    if logarithmic and any((_drawable(values) > 0).any() for values in curves.values()):
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_locator(LogLocator(subs=_between_powers(*axes.get_ylim())))
@@ -163,9 +170,15 @@ def _checked_curves(steps, curves) -> tuple[np.ndarray, dict]:
     return steps, checked
 
 
+def _drawable(values: np.ndarray) -> np.ndarray:
+    """What matplotlib can place without an overflow; what is not finite leaves a gap."""
+    values = values.astype(np.float64)
+    return np.clip(np.where(np.isfinite(values), values, np.nan), -_FARTHEST, _FARTHEST)
+
+
 def _between_powers(low: float, high: float) -> tuple[int, ...]:
     """Where a logarithmic axis needs ticks between its powers of ten: if it spans but a few."""
-    decades = np.log10(high / low)
+    decades = np.log10(high) - np.log10(low)
     return (1,) if decades > 4 else (1, 3) if decades > 1.5 else (1, 2, 5)
 
 
