@@ -144,7 +144,7 @@ def neurons() -> dict:
         f"Distinct neurons in layers 1 to 10: {random.min():.0f} of {Setting().width} from random"
         f" weights, {constant.max():.0f} from constant ones."
     )
-    curves = {"random weights": (random, 5, -11), "constant weights": (constant, 5, 4)}
+    curves = {"random weights": (random, 4, -11), "constant weights": (constant, 4, 4)}
     return draw("distinct neurons", curves, alternative, (1, 10, 100), (0.5, 300))
 
 

@@ -53,6 +53,7 @@ def clean(notebook) -> None:
             data = output.get("data", {})
             data.pop(WIDGET_VIEW, None)
             if "image/png" in data:
+                data.pop("text/html", None)  # the same picture with its words, which are kept
                 data["image/png"] = compact(data["image/png"])
 
 

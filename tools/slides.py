@@ -68,7 +68,7 @@ def prepare(notebook) -> None:
         elif asked := ASKED.match(cell.source):
             cell.metadata.transient = {"remove_source": True}
             cells.append(answers(teaching.questions()[asked[1]]))
-        elif cell.source.startswith("initlab.explore"):
+        elif cell.source.startswith("initlab.explore("):
             # what the sentence under a live picture says; the call is of no use without sliders
             cell.metadata.transient = {"remove_source": True}
             cell.metadata.explorer = True

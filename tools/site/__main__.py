@@ -1,8 +1,8 @@
 """Make the documentation's site: `python -m tools.site`, or `make docs`.
 
 Its pages stand in `docs/`, the course in `notebooks/`, the reference in docstrings, and the
-catalogue in the catalogues themselves. All are gathered in `build/site`, and from there Sphinx makes
-`build/docs`, which needs no network, neither to be made nor to be read.
+catalogue in the catalogues themselves. All are gathered in `build/site`, and from there Sphinx
+makes `build/docs`, which needs no network, neither to be made nor to be read.
 """
 
 import hashlib

@@ -24,7 +24,7 @@ _THEORY = {
 
 def pages() -> dict[str, str | bytes]:
     """All pages of the catalogue and their pictures, by their place in the site."""
-    made = {f"{FOLDER}/index.md": _index()}
+    made = {f"{FOLDER}/index.md": index_page()}
     for start in INITIALIZERS.values():
         made |= initializer_page(start)
     for activation in ACTIVATIONS.values():
@@ -120,12 +120,10 @@ initlab.Setting(activation="{entry.name}")
     return {f"{place}.md": text, f"{place}-curve.png": _png(curve)}
 
 
-def _index() -> str:
-    starts = [(_to(row["name"]), _math(row["law"]), row["when"]) for row in tables.initializers()]
-    functions = [
-        (_to(row["name"]), _math(row["law"]), row["exact gain"], row["when"])
-        for row in tables.activations()
-    ]
+def index_page() -> str:
+    """The table of all entries, with links to their pages."""
+    starts = [(_with_law(row), row["when"]) for row in tables.initializers()]
+    functions = [(_with_law(row), row["exact gain"], row["when"]) for row in tables.activations()]
     return f"""# Catalogue
 
 Every initializer and activation that initlab has. Each page is measured and drawn when this site
@@ -134,11 +132,11 @@ is registered.
 
 ## Initializers
 
-{_table(("name", "law", "when"), starts)}
+{_table(("name and law", "when"), starts)}
 
 ## Activations
 
-{_table(("name", "law", "exact gain", "when"), functions)}
+{_table(("name and law", "exact gain", "when"), functions)}
 
 ```{{toctree}}
 :hidden:
@@ -166,8 +164,9 @@ def _law(law: str) -> str:
     return f"$$\n{law}\n$$" if law else ""
 
 
-def _math(law: str) -> str:
-    return f"${law}$" if law else ""
+def _with_law(row: dict[str, str]) -> str:
+    """A table's cell of two paragraphs: a link to an entry's page, and its law."""
+    return _to(row["name"]) + (f"\n\n    ${row['law']}$" if row["law"] else "")
 
 
 def _sentence(words: str) -> str:

@@ -1,4 +1,4 @@
-"""What the site needs of Sphinx beyond its settings: MathJax in the site, and names that are public.
+"""What the site needs of Sphinx beyond its settings: MathJax in it, and names that are public.
 
 A docstring and a signature know an object by where it is defined, ``initlab.signals.Signals``. Its
 entry in the reference has the public name, ``initlab.Signals``.
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from numpy.typing import ArrayLike, DTypeLike
+from sphinx.util.typing import stringify_annotation
 
 #: Parts of MathJax that no page asks for: other languages, other inputs, a voice of its own.
 _MATHJAX_LEAVES_OUT = ("localization", "a11y", "SVG", "*.md")
@@ -48,6 +50,17 @@ def _is_meant(target: str, name: str) -> bool:
     return target in (last, name, defined)
 
 
+def _shorten(app, what, name, obj, options, signature, returned):
+    """A signature with NumPy's names for its unions of all that an array can be made of."""
+
+    def short(text: str | None) -> str | None:
+        for known, union in (("ArrayLike", ArrayLike), ("DTypeLike", DTypeLike)):
+            text = text and text.replace(stringify_annotation(union, "smart"), known)
+        return text
+
+    return short(signature), short(returned)
+
+
 class CommandLine(Directive):
     """What ``python -m initlab … --help`` prints: ``.. command-line:: initlab sweep``."""
 
@@ -70,6 +83,7 @@ def setup(app) -> dict:
     """Sphinx calls this."""
     app.add_directive("command-line", CommandLine)
     app.add_config_value("MATHJAX", None, "html")
+    app.connect("autodoc-process-signature", _shorten)
     app.connect("missing-reference", _resolve)
     app.connect("build-finished", _copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

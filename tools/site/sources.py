@@ -67,18 +67,15 @@ def write(pages: dict[str, str | bytes], folder: Path) -> None:
 
 def _places(root: Path) -> dict[str, str]:
     """File in the repository -> place in the site, for all that is gathered."""
-    docs, lessons = root / "docs", root / "notebooks"
-    files = [
-        path
+    docs = root / "docs"
+    pages = [
+        path.relative_to(docs)
         for path in sorted(docs.rglob("*"))
         if path.suffix in (".md", ".rst", ".png", ".gif", ".svg")
-        and not path.relative_to(docs).parts[0].startswith("_")
     ]
-    places = {f"docs/{(p := path.relative_to(docs).as_posix())}": p for path in files}
-    lessons = [lessons / "README.md", *sorted(lessons.glob("*.ipynb"))]
-    return (
-        places | {f"notebooks/{path.name}": f"course/{path.name}" for path in lessons} | ROOT_PAGES
-    )
+    places = {f"docs/{page.as_posix()}": page.as_posix() for page in pages}
+    lessons = ["README.md", *(path.name for path in sorted((root / "notebooks").glob("*.ipynb")))]
+    return places | {f"notebooks/{name}": f"course/{name}" for name in lessons} | ROOT_PAGES
 
 
 def bent(text: str, file: str, places: dict[str, str], root: Path) -> str:
