@@ -17,7 +17,8 @@ WORDS = (
     *("tanh", "tanh,", "all", "reul", "all,all", "<script>", "ключ", "\u2028", "9" * 5000, "1_0"),
     *("x" * 10_000, "--", "--json", "-h-", "sweep", "examine", "0x10", "1j", "True", "None", "[1]"),
 )
-OPTIONS = tuple(f"--{name.replace('_', '-')}" for name in FIELDS) + (
+OPTIONS = (
+    *(f"--{name.replace('_', '-')}" for name in FIELDS),
     *("--seeds", "--examples", "--measures", "--chunk", "--nonsense"),
 )
 MODELS = (

@@ -1,4 +1,4 @@
-"""Signals of any numbers, as no network may ever give them: told, diagnosed and drawn all the same."""
+"""Signals of any numbers, as no network may ever give them: told, diagnosed and drawn."""
 
 import io
 
