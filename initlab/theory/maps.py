@@ -30,12 +30,14 @@ def kernels_of(activation: str | Activation) -> Kernels:
 def checked(**values: ArrayLike) -> list[np.ndarray]:
     """Values as float64 arrays that broadcast against each other.
 
-    ValueError for one that is negative, NaN or infinite, and for shapes that do not fit.
+    ValueError for one that is negative, NaN, or infinite unless lengths may be, and for shapes that
+    do not fit.
     """
     arrays = []
     for name, value in values.items():
         array = real_array(name, value).astype(np.float64)
-        fine = (array >= 0) & (array < np.inf)
+        # lengths that grow without bound are led to infinity, and may be asked about there
+        fine = (array >= 0) & ((array < np.inf) | (name in ("q", "start")))
         if not fine.all():
             raise ValueError(f"{name} must be 0 or more, and finite, not {array[~fine].flat[0]:g}")
         arrays.append(array)
