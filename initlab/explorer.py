@@ -114,8 +114,9 @@ class Explorer(Live[Picture]):
     @property
     def figure(self) -> Figure:
         """The matplotlib Figure that is shown."""
-        self.signals  # noqa: B018
-        return self._frame(DPI).figure
+        figure = self._frame(DPI).figure
+        figure.alternative_text = self.description
+        return figure
 
     def _frame(self, dpi: float) -> Picture:
         if dpi not in self._pictures:
@@ -128,8 +129,20 @@ class Explorer(Live[Picture]):
 
     @property
     def description(self) -> str:
-        """The picture in words: where the sliders stand, and which failure is seen."""
-        return f"{self.setting.describe()} {self._diagnosis}"
+        """The picture in words: the sentence, and what each panel shows, the ghost's too."""
+        picture, signals = self._frame(DPI), self.signals
+        told = f"{self.sentence} {picture.describe(signals, self._prediction)}"
+        if self._pinned is not None:
+            pinned = self._pinned
+            told += (
+                f" Dotted, what was pinned: {pinned.setting.describe()} {picture.describe(pinned)}"
+            )
+        return told
+
+    @property
+    def sentence(self) -> str:
+        """Where the sliders stand, and which failure is seen: what is spoken at every move."""
+        return f"{self.setting.describe()} {self.diagnosis}"
 
     def _measure(self) -> None:
         setting = self.setting

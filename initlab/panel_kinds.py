@@ -1,8 +1,9 @@
-"""Kinds of panel: curves over layers, a matrix as colours, a spectrum.
+"""Kinds of panel: curves over layers, and a matrix as colours; spectra have a module of their own.
 
 Each has a title, a unit, and a ``build`` that draws the fixed part on some axes and returns an
 object with the moving part: its artists ``moving``, ``update`` for other signals, ``pin`` for a
-ghost of some, and ``needs_theory``. ``serves`` tells whether a kind of network has the measure.
+ghost of some, ``describe`` for what signals show there, in words, and ``needs_theory``. ``serves``
+tells whether a kind of network has the measure.
 """
 
 import dataclasses
@@ -11,9 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-from initlab import details
 from initlab.details import can_measure
 from initlab.setting import AnySetting
 from initlab.signals import LAYER_FIELDS, Signals
@@ -76,7 +76,7 @@ class _Curves:
             handles = [curve.line for curve in self._curves]
             style = {"frameon": False, "labelcolor": theme.ink, "fontsize": 9, "ncols": 2}
             axes.legend(handles=handles, loc=panel.legend, **style)
-        self._remark = _remark(axes, theme)
+        self._remark = remark(axes, theme)
         curves = [artist for curve in self._curves for artist in curve.artists]
         self.moving = [*self._theory.artists, *curves, self._remark]
 
@@ -90,9 +90,22 @@ class _Curves:
         for ghost in self._ghosts:
             ghost.update(signals)
 
+    def describe(self, signals: Signals, prediction: Any) -> str:
+        """Where each curve begins and ends, and theory's, if there is one."""
+        told = []
+        for place, series in enumerate(self._panel.series):
+            name = f", {series.label}" if len(self._panel.series) > 1 else ""
+            predicted = getattr(prediction, series.field, None) if place == 0 else None
+            if predicted is not None and np.isnan(predicted).all():
+                predicted = None
+            ends = say_ends(signals.by_layer(series.field), signals.depth)
+            theory = "" if predicted is None else f"; theory {say_ends(predicted, signals.depth)}"
+            told.append(f"{name} {ends}{theory}")
+        return f"{self._panel.title}{''.join(told)}."
+
     def _say(self, signals: Signals) -> str:
         """What a curve cannot show: an overflow, or a logarithm of 0."""
-        overflow = _say_overflow(signals)
+        overflow = say_overflow(signals)
         if overflow or not self._panel.logarithmic:
             return overflow
         values = signals.by_layer(self._panel.series[0].field)
@@ -109,6 +122,22 @@ def layers_of(values: np.ndarray, depth: int) -> np.ndarray:
 
 
 _GHOST_LINES = {"-": (0, (1, 1)), "--": (0, (4, 1.5, 1, 1.5))}  # in place of a series' own
+
+
+def say_ends(values: np.ndarray, depth: int) -> str:
+    """Where an array by layer begins and ends, in words.
+
+    >>> say_ends(np.array([1, 0.5, np.inf]), 2)
+    'from 1 at layer 0 to 0.5 at layer 1, then not finite'
+    """
+    layers, known = layers_of(values, depth), np.isfinite(values)
+    if not known.any():
+        return "not known"
+    first, last = np.flatnonzero(known)[[0, -1]]
+    words = f"{values[first]:.3g} at layer {layers[first]}"
+    if last > first:
+        words = f"from {words} to {values[last]:.3g} at layer {layers[last]}"
+    return words if known[-1] else f"{words}, then not finite"
 
 
 class _Curve:
@@ -184,7 +213,8 @@ class _Theory:
         )
 
 
-def _remark(axes, theme: Theme):
+def remark(axes, theme: Theme):
+    """A text in the corner of a panel, for what it cannot show."""
     # under the marks of what leaves the axes, and over curves: both come to where it stands
     text = axes.text(0.98, 0.93, "", transform=axes.transAxes, ha="right", va="top", fontsize=9)
     text.set(color=theme.ink, in_layout=False, zorder=5)
@@ -192,7 +222,8 @@ def _remark(axes, theme: Theme):
     return text
 
 
-def _say_overflow(signals: Signals) -> str:
+def say_overflow(signals: Signals) -> str:
+    """Where values first overflow, in words; empty if nowhere."""
     if signals.first_overflow is None:
         return ""
     beyond = signals.first_overflow > signals.depth
@@ -211,6 +242,7 @@ class ImagePanel:
     #: of axes, layers and axis: left, right, bottom and top of the image
     prepare: Callable[..., tuple[float, float, float, float]]
     colors: dict[str, Any]  # cmap and norm, or limits
+    words: Callable[[np.ndarray], str]  # what such a matrix shows, as the end of a sentence
     #: what measures it on demand, one way for each kind of network; None if Signals hold it
     measure: Callable[..., np.ndarray] | None = None
     needs_theory = False
@@ -230,7 +262,7 @@ class ImagePanel:
         bar.set_label(self.color_label, color=theme.ink)
         bar.ax.tick_params(colors=theme.ink)
         bar.outline.set_visible(False)
-        return _Picture(image, self.matrix, layers, _remark(axes, theme))
+        return _Picture(image, self, layers, remark(axes, theme))
 
 
 class _Picture:
@@ -238,70 +270,19 @@ class _Picture:
 
     needs_theory = False
 
-    def __init__(self, image, matrix: Callable, layers: int, remark):
-        self._image, self._matrix, self._layers, self._remark = image, matrix, layers, remark
+    def __init__(self, image, panel: ImagePanel, layers: int, remark):
+        self._image, self._panel, self._layers, self._remark = image, panel, layers, remark
         self.moving = [image, remark]
 
     def update(self, signals: Signals, prediction: Any) -> None:
-        self._image.set_data(self._matrix(signals, self._layers))
-        self._remark.set_text(_say_overflow(signals))
+        self._image.set_data(self._panel.matrix(signals, self._layers))
+        self._remark.set_text(say_overflow(signals))
 
     def pin(self, signals: Signals | None) -> None:
         """A picture of colours has no ghost."""
 
-
-@dataclasses.dataclass(frozen=True)
-class SpectrumPanel:
-    """Singular values of the input-output Jacobian at one example, largest first."""
-
-    title: str
-    unit: str
-    limits: tuple[float, float]
-    measure: Callable[..., np.ndarray] = details.jacobian_singular_values
-
-    def serves(self, kind: type[AnySetting]) -> bool:
-        """Whether there is a way to measure it."""
-        return can_measure(self.measure, kind)
-
-    def build(self, axes: Axes, theme: Theme, layers: int, axis: str) -> "_Spectrum":
-        """Draw the axes."""
-        axes.set_xlim(0, 1)
-        axes.set_xticks((0, 0.5, 1), ("largest", "", "smallest"))
-        axes.set_xlabel("rank")
-        axes.set_yscale("log")
-        axes.set_ylim(*self.limits)
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.axhline(1.0, color=theme.ink, linewidth=1.0, linestyle=(0, (4, 3)))
-        axes.grid(color=theme.grid, linewidth=0.8)
-        return _Spectrum(axes, self.limits, theme)
-
-
-class _Spectrum:
-    """The moving part of a :class:`SpectrumPanel`."""
-
-    needs_theory = False
-
-    def __init__(self, axes: Axes, limits, theme: Theme):
-        self._limits = limits
-        style = {"marker": ".", "linestyle": "none", "clip_on": False}
-        (self._ghost,) = axes.plot([], [], color=theme.ghost, **style)
-        (self._dots,) = axes.plot([], [], color=theme.blue, **style)
-        for artist in (self._ghost, self._dots):
-            artist.set_in_layout(False)
-        self._remark = _remark(axes, theme)
-        self.moving = [self._dots, self._remark]
-
-    def update(self, signals: Signals, prediction: Any) -> None:
-        self._place(self._dots, signals)
-        self._remark.set_text(_say_overflow(signals))
-
-    def pin(self, signals: Signals | None) -> None:
-        self._place(self._ghost, signals)
-
-    def _place(self, dots, signals: Signals | None) -> None:
-        values = np.empty(0)
-        if signals is not None and signals.first_overflow is None:
-            values = signals.jacobian_singular_values()
-        dots.set_data(
-            (np.arange(len(values)) + 0.5) / max(len(values), 1), np.clip(values, *self._limits)
-        )
+    def describe(self, signals: Signals, prediction: Any) -> str:
+        """What the colours show."""
+        matrix = self._panel.matrix(signals, signals.depth)
+        known = np.isfinite(matrix).any()
+        return f"{self._panel.title}: {self._panel.words(matrix) if known else 'not known'}."

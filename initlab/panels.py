@@ -12,10 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from initlab.details import neuron_correlation
 from initlab.measures import HISTOGRAM_EDGES
-from initlab.panel_kinds import ImagePanel, LayerPanel, Series, SpectrumPanel
+from initlab.panel_kinds import ImagePanel, LayerPanel, Series
 from initlab.setting import AnySetting
 from initlab.signals import Signals
-from initlab.spectra import EigenvaluePanel
+from initlab.spectra import EigenvaluePanel, SpectrumPanel
 from initlab.themes import DIVERGING, SHARES
 
 
@@ -36,8 +36,27 @@ def _histogram_axes(axes, layers: int, axis: str):
     return -0.5, layers + 0.5, low, high
 
 
+def _say_histogram(shares: np.ndarray) -> str:
+    """Between which values nine tenths of a layer lie, at the first and the last layer known."""
+    edges, told = HISTOGRAM_EDGES, []
+    known = np.flatnonzero(np.nansum(shares, axis=0))
+    for layer in dict.fromkeys(known[[0, -1]].tolist()):
+        up_to = np.nancumsum(shares[:, layer])
+        low = edges[np.searchsorted(up_to, 0.05)]
+        high = edges[np.searchsorted(up_to, 0.95 - 1e-9) + 1]
+        told.append(f"from {low:.2g} to {high:.2g} at layer {layer}")
+    return f"nine tenths lie {', '.join(told)}"
+
+
 def _correlation(signals: Signals, layers: int) -> np.ndarray:
     return signals.neuron_correlation()
+
+
+def _say_correlation(matrix: np.ndarray) -> str:
+    others = np.abs(matrix[~np.eye(len(matrix), dtype=bool)])
+    if len(others) == 0:
+        return "there is one neuron alone"
+    return f"two neurons have a correlation of {others.mean():.2g} on average, sign apart"
 
 
 def _correlation_axes(axes, layers: int, axis: str):
@@ -124,6 +143,7 @@ PANELS = {
         _histogram,
         _histogram_axes,
         {"cmap": SHARES, "norm": LogNorm(1e-3, 1.0), "interpolation": "nearest"},
+        _say_histogram,
     ),
     "correlation": ImagePanel(
         "Every neuron against every other",
@@ -132,6 +152,7 @@ PANELS = {
         _correlation,
         _correlation_axes,
         {"cmap": DIVERGING, "vmin": -1, "vmax": 1, "interpolation": "nearest"},
+        _say_correlation,
         neuron_correlation,
     ),
     "singular_values": SpectrumPanel(

@@ -88,6 +88,10 @@ class Picture(Frame):
         for part in self._parts:
             part.update(signals, prediction)
 
+    def describe(self, signals: Signals, prediction: Prediction | None = None) -> str:
+        """What the panels show of these signals, in words: for who does not see them."""
+        return " ".join(part.describe(signals, prediction) for part in self._parts)
+
     def pin(self, signals: Signals | None) -> None:
         """Leave a grey ghost of these signals behind the curves; None takes it away."""
         for part in self._parts:
@@ -130,5 +134,6 @@ def plot(
         one_of("panel", name, tuple(panels_for(type(signals.setting))))
     picture = Picture(panels, layers=max(signals.depth, 2), theme=theme, axis=signals.setting.axis)
     picture.update(signals, theory)
-    picture.figure.alternative_text = f"{signals.setting.describe()} {diagnose(signals)}"
+    told = signals.setting.describe(), str(diagnose(signals)), picture.describe(signals, theory)
+    picture.figure.alternative_text = " ".join(told)
     return picture.figure

@@ -7,6 +7,7 @@ from initlab.adaptive.adapted import Adapted
 from initlab.checking import short
 from initlab.data import Batch, digits
 from initlab.diagnosis import diagnose
+from initlab.figures import DPI
 from initlab.live import Live
 from initlab.plots import Picture
 from initlab.signals import Signals, probe
@@ -40,6 +41,13 @@ class FitExplorer(Live[Picture]):
 
     @property
     def description(self) -> str:
+        """The picture in words: the sentence, and what each panel shows, the start's too."""
+        picture = self._frame(DPI)
+        told = f"{self.sentence} {picture.describe(self.signals)}"
+        return f"{told} Dotted, the start: {picture.describe(self._at(0))}"
+
+    @property
+    def sentence(self) -> str:
         """The step in words: what it changed, and how the network fares."""
         step, adapted = self.step.value, self.adapted
         told = f"Step {step} of {adapted.steps}, the start itself"
