@@ -34,11 +34,11 @@ class Activation:
     when: str = dataclasses.field(default="", compare=False)
     source: str = dataclasses.field(default="", compare=False)
 
-    def derivative(self, z: jax.Array) -> jax.Array:
+    def derivative(self, z: jax.Array | np.ndarray) -> jax.Array:
         """``phi'(z)``, elementwise, as JAX's own differentiation gives it."""
         return self.with_derivative(z)[1]
 
-    def with_derivative(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def with_derivative(self, z: jax.Array | np.ndarray) -> tuple[jax.Array, jax.Array]:
         """``(phi(z), phi'(z))``, elementwise, in one go."""
         return jax.jvp(self.function, (z,), (jnp.ones_like(z),))
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ipywidgets
-from matplotlib.figure import Figure
 
 from initlab import controls as control_widgets
 from initlab import page, preparation
@@ -13,6 +12,7 @@ from initlab.checking import several, short
 from initlab.controls import check_range, default_controls, fields_by_control
 from initlab.data import Batch, digits
 from initlab.diagnosis import Diagnosis, diagnose
+from initlab.figures import SpokenFigure
 from initlab.live import ROW, Live
 from initlab.panels import DEFAULT_PANELS, PANELS, panels_for
 from initlab.plots import DPI, Picture
@@ -112,7 +112,7 @@ class Explorer(Live[Picture]):
         return self._diagnosis
 
     @property
-    def figure(self) -> Figure:
+    def figure(self) -> SpokenFigure:
         """The matplotlib Figure that is shown."""
         figure = self._frame(DPI).figure
         figure.alternative_text = self.description

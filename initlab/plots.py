@@ -6,8 +6,6 @@ Curves on axes that stay can be compared, and only the curves are drawn anew.
 import math
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
 from initlab.checking import several, short
 from initlab.diagnosis import diagnose
 from initlab.figures import DPI, SpokenFigure
@@ -105,7 +103,7 @@ def plot(
     *,
     panels: Sequence[str] = DEFAULT_PANELS,
     theme: str = "light",
-) -> Figure:
+) -> SpokenFigure:
     """A figure of signals over layers.
 
     Args:
