@@ -154,5 +154,5 @@ def _measured(measured: Measured) -> str:
         f" a band of two standard deviations for this width. Biases are 0, but for the starts that"
         f" bring their own. Starts that are fitted to data were measured at gain 1: their fit"
         f" takes any gain away. Numbers are kept as logarithms: those shown are within"
-        f" {packing.LARGEST_ERROR:.1%} of what was measured, and counts are exact.{left_out}"
+        f" {packing.LARGEST_ERROR:.1%} of what was measured.{left_out}"
     )
