@@ -1,11 +1,15 @@
 """What the app for a class reads, says and refuses, without a kernel or a browser."""
 
 import json
+import re
 import socket
 import struct
+from urllib.parse import parse_qs, urlsplit
 
 import nbformat
 import pytest
+import yaml
+from traitlets.config import Config
 
 from tools.app import __main__ as app
 from tools.app import server
@@ -98,3 +102,50 @@ def test_the_notebook_is_one_explorer_between_words():
     for control in ("depth", "activation", "initializer", "gain"):
         assert f"**{control}**" in words  # prompts speak of controls that are shown
         assert f'"{control}"' in server.code()
+
+
+# --- docs/classroom.md -----------------------------------------------------------------------
+
+GUIDE = (server.ROOT / "docs" / "classroom.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+
+
+def test_the_guides_excerpt_for_jupyterhub_runs_and_lets_the_culler_do_its_work():
+    (source,) = blocks("python")
+    config = Config()
+    exec(compile(source, "jupyterhub_config.py", "exec"), {"get_config": lambda: config})
+    (service,), (role,) = config.JupyterHub.services, config.JupyterHub.load_roles
+    assert role["services"] == [service["name"]]
+    assert config.Spawner.cpu_limit == 2
+
+
+def test_the_guides_excerpt_for_kubernetes_is_read():
+    (source,) = blocks("yaml")
+    values = yaml.safe_load(source)
+    assert values["singleuser"]["memory"] == {"guarantee": "1G", "limit": "2G"}
+    assert values["cull"]["timeout"] % values["cull"]["every"] == 0
+
+
+def test_the_guides_link_opens_a_notebook_of_the_repository():
+    (link,) = blocks("text")
+    query = parse_qs(urlsplit(link.strip()).query)
+    assert query["repo"] == ["https://github.com/initlab/initlab"]
+    (path,) = query["urlpath"]
+    assert (server.ROOT / path.removeprefix("lab/tree/initlab/")).is_file()
+    other = parse_qs(re.search(r"`(urlpath=voila\S+)`", GUIDE)[1])["urlpath"][0]
+    assert (server.ROOT / other.removeprefix("voila/render/initlab/")).is_file()
+
+
+def test_the_guides_options_and_defaults_are_those_of_the_command_line(capsys):
+    defaults = {
+        name: value for name, value in vars(app.read([])).items() if name not in ("folder", "token")
+    }
+    rows = re.findall(r"^\| `--(\w+) [^`]*` \| .* \| (.*) \|$", GUIDE, re.MULTILINE)
+    said = {name: value.strip("`") for name, value in rows}
+    assert said.pop("token") == "a new one each time"
+    assert said.pop("warm") == "as many as readers"
+    assert defaults.pop("warm") == defaults["readers"]
+    assert {name: f"{value}" for name, value in defaults.items()} == said
