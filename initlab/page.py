@@ -6,13 +6,21 @@ from initlab.themes import LIGHT
 
 # The picture is light: where the page is dark it is turned, and hues are turned back. A slider's
 # handle shows that it has the focus, and gets the name that stands beside it, for who hears the
-# page; it may be drawn after this, so that is tried for some seconds. And controls get the keys
-# that move them: Notebook 7 would walk through cells with the arrows.
+# page; a picture has its sentence for a name, which comes into an element that stays, so that it
+# is spoken. All may be drawn after this, so that is tried for some seconds. And controls get the
+# keys that move them: Notebook 7 would walk through cells with the arrows.
 STYLE = """<style onload="
   (function name(times) {
     for (const slider of document.querySelectorAll('.initlab .widget-slider'))
       slider.querySelector('.noUi-handle, .ui-slider-handle')?.setAttribute(
         'aria-label', slider.querySelector('.widget-label').textContent);
+    for (const image of document.querySelectorAll('.initlab img.widget-image')) {
+      const words = image.closest('.initlab').querySelector('[role=status]')?.parentElement;
+      if (!words) continue;
+      words.id ||= 'initlab-' + Math.random().toString(36).slice(2);
+      words.setAttribute('aria-live', 'polite');
+      image.setAttribute('aria-labelledby', words.id);
+    }
     if (times) setTimeout(name, 500, times - 1);
   })(20);
   window.initlabKeys ??= window.addEventListener('keydown', event => {
