@@ -173,7 +173,11 @@ def _checked_curves(steps, curves) -> tuple[np.ndarray, dict]:
 def _drawable(values: np.ndarray) -> np.ndarray:
     """What matplotlib can place without an overflow; what is not finite leaves a gap."""
     values = values.astype(np.float64)
-    return np.clip(np.where(np.isfinite(values), values, np.nan), -_FARTHEST, _FARTHEST)
+    values = np.where(np.isfinite(values), values, np.nan)
+    tiny = (values != 0) & (np.abs(values) < 1 / _FARTHEST)
+    return np.clip(
+        np.where(tiny, np.copysign(1 / _FARTHEST, values), values), -_FARTHEST, _FARTHEST
+    )
 
 
 def _between_powers(low: float, high: float) -> tuple[int, ...]:

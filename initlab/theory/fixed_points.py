@@ -176,7 +176,8 @@ def critical_line(
     low, high = kernel.t[np.maximum(first - 1, 0)], kernel.t[first]
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        beyond = share(middle) >= bias_variance * np.exp(-middle)
+        with np.errstate(over="ignore"):
+            beyond = share(middle) >= bias_variance * np.exp(-middle)
         low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
     at_zero = (bias_variance == 0) & (np.abs(share(kernel.t[0])) < _FLAT)
     high = np.where(at_zero, kernel.t[0], high)
