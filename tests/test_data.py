@@ -162,3 +162,33 @@ def test_recall_shows_symbols_and_asks_for_the_first():
 def test_recall_needs_an_example_and_a_symbol(field, value):
     with pytest.raises(ValueError, match=f"{field} must be a whole number from 1 to"):
         data.recall(**{field: value})
+
+
+@pytest.mark.parametrize("make", [data.gaussian, data.spirals, data.recall])
+def test_arguments_are_checked_before_a_batch_is_looked_up(make):
+    """What was made before is kept, and True is equal to 1 wherever it is looked up."""
+    make(2, seed=1)
+    with pytest.raises(TypeError, match=r"seed must be a whole number from 0 to .*, not True"):
+        make(2, seed=True)
+    with pytest.raises(TypeError, match=r"size must be a whole number .*, not \[2\]"):
+        make([2])
+    with pytest.raises(ValueError, match=r"seed must be .*, not -1; the nearest is 0"):
+        make(2, seed=-1)
+
+
+def test_a_batch_that_no_memory_has_room_for_is_refused():
+    with pytest.raises(ValueError, match="not 100,000 x 50,000; the nearest is 2,000"):
+        data.gaussian(100_000, features=50_000)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ([[1.0], [1.0, 2.0]], r"an array of real numbers, not \[\[1.0\], \[1.0, 2.0\]\]"),
+        (np.ma.masked_array(np.ones((2, 2)), [[True, False], [False, False]]), "masked"),
+        (np.array([[1.0, "a"], [2.0, 3.0]], object), "an array of object"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(inputs, words):
+    with pytest.raises(TypeError, match=words):
+        Batch(inputs, [0, 1])

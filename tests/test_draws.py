@@ -124,3 +124,11 @@ def test_kept_values_go_when_memory_ends_oldest_first():
     assert kept.take("b") == "B" and kept.take("b") is None
     kept.keep("d", "D", 100)  # too large alone: kept, since it is in use, and all else dropped
     assert kept.take("c") is None and kept.take("d") == "D"
+
+
+def test_weights_beyond_a_precision_are_infinite_in_it():
+    """Source: 65,504 is the largest number of float16. Warnings are errors here."""
+    setting = Setting(2, 8, initializer="identity", gain=1e6, dtype="float16")
+    for weight, _ in initlab.weights(setting):
+        assert set(np.unique(weight)) == {0.0, np.inf}
+    assert initlab.probe(setting).first_overflow == 1

@@ -291,3 +291,18 @@ def test_a_gain_between_the_sliders_positions_is_kept_exactly():
     mine.setting = mine.setting.replace(gain=0.3333)
     assert mine.signals.setting.gain == 0.3333
     mine.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"network": initlab.setting.AnySetting}, "network must be a kind of setting, such as"),
+        ({"controls": "depth"}, "controls must be several, such as .*, not 'depth'"),
+        ({"panels": "variance"}, "panels must be several"),
+        ({"panels": [None]}, "panel must be a name such as"),
+        ({"batch": 3}, "batch must be a Batch"),
+    ],
+)
+def test_what_no_explorer_can_show_is_named(arguments, words):
+    with pytest.raises(TypeError, match=words):
+        initlab.explore(**arguments)

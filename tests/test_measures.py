@@ -187,3 +187,10 @@ def test_the_product_is_in_full_float32():
     assert (np.abs(np.asarray(measures.product(x, y)) - exact) <= bound).all()
     text = jax.make_jaxpr(measures.product)(jnp.ones((2, 2)), jnp.ones((2, 2)))
     assert "HIGHEST" in str(text)
+
+
+def test_rows_of_very_unlike_lengths_count_with_their_directions():
+    """Source: float64. The square of 1e-24 is nothing to float32."""
+    rows = np.random.default_rng(3).standard_normal((6, 5)) * 10.0 ** np.arange(-24, 6, 5)[:, None]
+    found = measures.input_similarity(jnp.asarray(rows / np.abs(rows).max(), jnp.float32))
+    assert float(found) == pytest.approx(mean_cosine(rows), abs=1e-6)

@@ -139,3 +139,25 @@ def test_bad_input(signals):
         initlab.plot(signals, theme="lihgt")
     with pytest.raises(ValueError, match="a picture needs a panel"):
         initlab.plot(signals, panels=())
+
+
+def test_theory_of_another_network_is_refused():
+    start = initlab.Setting(depth=3, width=16)
+    signals = initlab.probe(start)
+    with pytest.raises(ValueError, match="must be that of 3 layers, as the signals are, not of 4"):
+        initlab.plot(signals, initlab.predict(start.replace(depth=4)))
+    with pytest.raises(TypeError, match="theory must be what predict returns, not 'tanh'"):
+        initlab.plot(signals, "tanh")
+
+
+@pytest.mark.parametrize(
+    ("panels", "error", "words"),
+    [
+        ("variance", TypeError, "panels must be several, such as .*, not 'variance'"),
+        ([["variance"]], TypeError, "panel must be a name such as"),
+        (("attention",), ValueError, "unknown panel 'attention'"),
+    ],
+)
+def test_panels_that_a_network_does_not_have_are_refused(panels, error, words):
+    with pytest.raises(error, match=words):
+        initlab.plot(initlab.probe(initlab.Setting(depth=3, width=16)), panels=panels)

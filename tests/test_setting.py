@@ -147,3 +147,29 @@ def test_changes_are_what_one_types_to_get_the_setting():
 
 def test_the_public_names_are_there():
     assert all(hasattr(initlab, name) for name in initlab.__all__)
+
+
+@pytest.mark.parametrize("field", ["depth", "gain", "activation", "dtype"])
+def test_what_is_too_long_to_show_is_shortened(field):
+    """An integer of thousands of digits has no ``repr``; a name of as many has a long one."""
+    for value in (10**5000, "x" * 100_000):
+        with pytest.raises((TypeError, ValueError), match=field) as caught:
+            Setting(**{field: value})
+        assert len(str(caught.value)) < 1000
+
+
+def test_numpys_strings_and_minus_zero_become_plain():
+    setting = Setting(
+        activation=np.str_("relu"), initializer=np.str_("he_normal"), dtype=np.str_("float16")
+    ).replace(gain=-0.0)
+    assert (
+        eval(repr(setting)) == setting and "np" not in repr(setting) and "-0" not in repr(setting)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "end"), [(INF, "not inf; the nearest is 16"), (NAN, "16, not nan"), (3, "is 2")]
+)
+def test_the_nearest_of_a_few_numbers_is_named(value, end):
+    with pytest.raises(ValueError, match=f"heads must be one of 1, 2, 4, 8, .*{end}$"):
+        initlab.Transformer(heads=value)

@@ -162,3 +162,22 @@ def test_given_weights_are_measured_as_drawn_ones(setting):
         probe(setting, batch, weights(setting.replace(width=8)))
     with pytest.raises(TypeError, match=r"weights must be .* weights returns"):
         probe(setting, batch, [1, 2])
+
+
+def test_only_what_is_measured_by_layer_is_found_by_layer():
+    signals = probe(Setting(depth=2, width=16), data.digits(8))
+    for name in ("setting", "loss", "dead_fractoin", "__class__"):
+        with pytest.raises(ValueError, match=f"unknown measure '{name}'"):
+            signals.by_layer(name)
+    assert signals.by_layer("dead_fraction") is signals.dead_fraction
+
+
+def test_an_example_that_is_not_there_has_no_jacobian():
+    """JAX would take the last one for any beyond it."""
+    signals = probe(Setting(depth=2, width=16), data.digits(8))
+    with pytest.raises(
+        ValueError, match=r"example must be .* from 0 to 7, not 8; the nearest is 7"
+    ):
+        signals.jacobian_singular_values(8)
+    with pytest.raises(ValueError, match=r"learning_rate must be .*, not nan"):
+        signals.update_to_weight_ratio(float("nan"))

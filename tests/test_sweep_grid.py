@@ -85,3 +85,9 @@ def test_the_deepest_point():
 def test_wrong_axes_are_told_with_what_is_right(axes, error, words):
     with pytest.raises(error, match=words):
         grid_of(**axes)
+
+
+def test_an_axis_that_never_ends_is_refused(monkeypatch):
+    monkeypatch.setattr("initlab.sweeps.grid.MAX_VALUES", 1000)
+    with pytest.raises(ValueError, match="the axis seed has more than 1,000 values"):
+        grid_of(seed=itertools.count())

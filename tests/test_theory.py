@@ -638,3 +638,16 @@ def test_gradient_at_the_readout(classes):
         error = 4 * square.std() / np.sqrt(len(p))
         # straight lines between points of ln q that are 1/4 apart; 1/sqrt(q) beyond 55
         assert mean == pytest.approx(square.mean(), abs=error, rel=1e-3 if q < 55 else 5e-3)
+
+
+def test_variances_are_finite_and_lists_are_lists():
+    with pytest.raises(ValueError, match="weight_variance must be 0 or more, and finite, not inf"):
+        fixed_point("tanh", np.inf)
+    with pytest.raises(ValueError, match="shapes must fit each other, not weight_variance"):
+        fixed_point("tanh", np.ones(2), np.ones(3))
+    with pytest.raises(ValueError, match=r"weight_variances must be one list .* shape \(\)"):
+        phase_diagram("tanh", 1.0, [0.0])
+    with pytest.raises(TypeError, match="bias_variance must be real numbers"):
+        critical_line("tanh", "0.1")
+    assert np.isnan(critical_line("tanh", 1e308)[0])  # and no warning
+    assert limits("relu", 3.0).q == np.inf

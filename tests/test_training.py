@@ -669,3 +669,18 @@ def test_a_value_that_no_loss_can_take_back_is_never_shown_as_one():
     start[-1][1][BATCH.labels[0]] = -jnp.inf
     history = shortly(SMALL, 1, initial=start)
     assert history.loss[0, 0] == np.inf and history.diverged_at == (0,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"settings": np.array(3)}, "settings must be several"),
+        ({"settings": jnp.ones(())}, "settings must be several"),
+        ({"initial": 3}, "initial must be several"),
+        ({"keep_first_layer": "no"}, "keep_first_layer must be True or False, not 'no'"),
+        ({"progress": 1}, "progress must be a function"),
+    ],
+)
+def test_what_cannot_be_trained_is_named(arguments, words):
+    with pytest.raises(TypeError, match=words):
+        train(**{"settings": [Setting(depth=1, width=8)], "steps": 1} | arguments)
