@@ -22,7 +22,7 @@ from initlab.themes import DIVERGING, LIGHT, STYLES, Theme
 DPI = 96
 _MOST_CURVES = 6  # without markers, more are not told apart
 _RIM = 1.6  # points, of which half are seen on each side of a letter
-_FARTHEST = 1e250  # on an axis: its margins, on a logarithmic one too, must be numbers
+_FARTHEST = 1e100  # on an axis: its margins and ticks, on a logarithmic one too, must be numbers
 _LARGEST = 10_000  # side of a picture, or number of pictures
 
 
