@@ -22,7 +22,7 @@ from initlab.architectures import convolutional, recurrent, residual, transforme
 from initlab.initializers import INITIALIZERS
 from initlab.setting import DTYPES, MAX_DEPTH
 
-SECONDS = 120  # that one example may take, compiling included, before it counts as hanging
+SECONDS = 240  # that one example may take, compiling included, before it counts as hanging
 
 #: of what kind were the examples that were run: "settings" or "hostile"
 COUNTS = collections.Counter()
