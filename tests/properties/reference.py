@@ -138,10 +138,9 @@ class Passes:
                 break
             z = self.before[layer - 1]
             steep = slope(z)
-            if self._shakes:
-                steep = steep + ROUNDINGS * self.precision.rounding * self._noise(z.shape) * (
-                    np.minimum(np.abs(steep), self._steepest)
-                )
+            if self._shakes:  # such as 1 - tanh^2, which has the rounding of 1
+                size = self._steepest * self.precision.rounding * (steep != 0)
+                steep = steep + ROUNDINGS * size * self._noise(z.shape)
             weight = parameters[layer][0]
             back = delta @ weight.T
             added = np.sqrt(delta**2 @ (weight**2).T)
