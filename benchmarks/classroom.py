@@ -75,14 +75,21 @@ async def attend(app: reader.App, readers: int, seconds: float):
                 executable_path=chromium.find(), args=chromium.OPTIONS
             )
             guests += [Viewer(app, await browser.new_page()) for _ in range(pages)]
-        ready = await asyncio.gather(*(guest.come() for guest in guests))
-        moves = await asyncio.gather(*(drag(guest, seconds) for guest in guests))
+        ready = await together(guest.come() for guest in guests)
+        moves = await together(drag(guest, seconds) for guest in guests)
         kernels = [memory(kernel) for kernel in psutil.Process(app.process.pid).children()]
         for guest in guests:
             await guest.leave()
         if pages:
             await browser.close()
     return ready, moves, [one for one in kernels if one[0] > 0]
+
+
+async def together(works) -> list:
+    """Do all at once; where one fails, stop the others, which might wait for ever."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in works]
+    return [task.result() for task in tasks]
 
 
 def memory(process: psutil.Process) -> tuple[int, int]:

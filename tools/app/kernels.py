@@ -141,7 +141,8 @@ class Kernels(AsyncMappingKernelManager):
             print(f"{self.warm} kernels are ready.", flush=True)
 
     def _heat_more(self) -> None:
-        at_once = max(1, (os.cpu_count() or 2) // 2)  # readers who are there need cores, too
+        cores = os.cpu_count() or 1
+        at_once = max(1, cores // 2) if self.given else cores  # readers need some, too
         wanted = min(self.warm, self.free) - len(self._waiting) - len(self._heating)
         for _ in range(min(wanted, at_once - len(self._heating))):
             task = asyncio.ensure_future(self._heat())
