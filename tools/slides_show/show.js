@@ -104,6 +104,7 @@ MathJax.Hub.Config({
   tex2jax: { inlineMath: [["$", "$"]], displayMath: [["$$", "$$"]], processEscapes: true },
   "HTML-CSS": { availableFonts: [], webFont: "STIX-Web", imageFont: null },
   menuSettings: { inTabOrder: false },
+  TeX: { Macros: { mathcal: ["\\mathit{#1}", 1] } }, // the one script font that is not there
   messageStyle: "none",
 });
 MathJax.Hub.Configured();
