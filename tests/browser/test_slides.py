@@ -16,7 +16,7 @@ PROJECTOR = {"width": 1280, "height": 720}
 LARGE_PROJECTOR = {"width": 1920, "height": 1080}
 NAMES = [path.stem for path in sorted(slides.NOTEBOOKS.glob("*.ipynb"))]
 JUDGED = (0, 3, 4)  # slides of both shows that are stepped through: a title, pictures, code
-READY = "window.Reveal?.isReady?.() && Reveal.getCurrentSlide().style.fontSize"  # its first slide was set to fit
+READY = "window.Reveal?.isReady?.() && Reveal.getCurrentSlide().style.fontSize"  # set to fit
 OWN = ("file:", "data:", "about:")  # addresses that no network is asked for
 
 
