@@ -56,6 +56,7 @@ myst_update_mathjax = False  # what it would set is for a later MathJax
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # pictures stand for widgets, so no script of theirs is fetched
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # with mathematics
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # --- the page ------------------------------------------------------------------------------------
@@ -94,14 +95,13 @@ mathjax2_config = {
         "inlineMath": [["$", "$"], ["\\(", "\\)"]],
         "processEscapes": True,
         "ignoreClass": "page",
-        "processClass": "math|output",
+        "processClass": "math|cell_output",
     },
     "HTML-CSS": {
         "availableFonts": [],
         "imageFont": None,
         "preferredFont": None,
         "webFont": "STIX-Web",
-        "linebreaks": {"automatic": True},
     },
     "showMathMenu": False,
     "messageStyle": "none",

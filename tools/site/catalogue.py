@@ -184,7 +184,8 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
         for row in (columns, *rows)
         for place, cell in enumerate(row)
     )
-    return f"```{{list-table}}\n:header-rows: 1\n\n{lines}\n```"
+    widths = "50 50" if len(columns) == 2 else "50 12 38"
+    return f"```{{list-table}}\n:header-rows: 1\n:widths: {widths}\n\n{lines}\n```"
 
 
 def _figure(figure: Figure, name: str) -> str:
