@@ -19,9 +19,10 @@ from tools import lab
 
 FOLDER = lab.ROOT / "build" / "export"
 MATHJAX = resources.files("jupyter_server_mathjax") / "static"
-#: What of nbconvert's colours has less than 4.5:1: numbers and operators in code, cells' numbers.
+#: What of nbconvert's colours has less than 4.5:1: of code, and of the numbers of cells.
 STYLE = """<style>
 .highlight :is(.mi, .mf, .mh, .mo, .mb) {color: #006B00 !important}
+.highlight :is(.c, .c1, .ch, .cm) {color: #2F6060 !important}
 .highlight :is(.o, .ow) {color: #7A1FA0 !important}
 .jp-InputPrompt, .jp-OutputPrompt {opacity: 1 !important; color: #595959 !important}
 .jp-RenderedHTMLCommon a {text-decoration: underline !important}
