@@ -11,8 +11,13 @@ RUN_TORCH = .venv-torch/bin/python -m
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
 
-.PHONY: help lab test nightly test-colab nightly-colab test-torch colab-python chromium bench notebooks \
-	addresses pictures atlas course slides page app handout docs types release lint format lock clean
+.PHONY: help lab test nightly test-colab nightly-colab test-torch test-pythons colab-python chromium \
+	bench notebooks addresses pictures atlas course slides page app handout docs \
+	types release lint format lock clean
+
+# What is made of the package for readers, or done with its files, is no matter of Colab's versions.
+NOT_COLAB = --ignore=tests/browser $(foreach made,app contributing fresh_clone handout page readme \
+	release security site types,--ignore=tests/test_$(made).py)
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -27,13 +32,16 @@ nightly: .venv/.ready chromium  ## all tests, the slow ones too
 	$(RUN) pytest -m "slow or not slow" $(ARGS)
 
 test-colab: .venv-colab/.ready  ## most units, doctests and notebooks on the versions of Google Colab
-	$(RUN_COLAB) pytest --ignore=tests/browser -m "not slow and not numerics" $(ARGS)
+	$(RUN_COLAB) pytest $(NOT_COLAB) -m "not slow and not numerics" $(ARGS)
 
 nightly-colab: .venv-colab/.ready  ## what test-colab leaves out
-	$(RUN_COLAB) pytest --ignore=tests/browser -m "slow or numerics" $(ARGS)
+	$(RUN_COLAB) pytest $(NOT_COLAB) -m "slow or numerics" $(ARGS)
 
 test-torch: .venv-torch/.ready  ## what examines PyTorch's modules, with PyTorch
 	$(RUN_TORCH) pytest tests/pytorch $(ARGS)
+
+test-pythons: .venv/.ready  ## most units, doctests and notebooks on every other Python that is found
+	@sh tools/pythons.sh requirements.lock.txt --ignore=tests/browser -m "not slow and not numerics" $(ARGS)
 
 bench: .venv/.ready  ## measure what is claimed about speed
 	$(RUN) benchmarks $(ARGS)
@@ -68,7 +76,7 @@ handout: .venv/.ready  ## make the one-page handout, a PDF, in build
 docs: .venv/.ready  ## make the documentation's site, in build/docs
 	@$(RUN) tools.site $(ARGS)
 
-types: .venv/.ready  ## check the types
+types: .venv/.ready  ## check the types, by pyright's own rules
 	$(RUN) basedpyright
 
 release: .venv/.ready  ## build wheel and sdist, in dist, and try both in empty environments
@@ -92,7 +100,7 @@ lock:  ## pin the newest versions again (needs uv)
 LOCK_OPTIONS = --quiet --upgrade --generate-hashes --no-annotate --custom-compile-command "make lock"
 
 clean:  ## remove the virtual environments and everything else that make made
-	rm -rf .venv .venv-colab .venv-torch .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv .venv-* .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The notice that no Chromium can be had comes from the tests, which then skip or fail.

@@ -30,6 +30,7 @@ _HOLDS = {
     "custom_vjp_call_jaxpr": "fun_jaxpr",
     "scan": "jaxpr",
 }
+_shape = operator.attrgetter("aval.shape")  # of a program's variable
 
 
 class Known(NamedTuple):
@@ -134,13 +135,12 @@ def inner_programs(equation: core.JaxprEqn) -> list[core.ClosedJaxpr]:
     return [one if isinstance(one, core.ClosedJaxpr) else core.ClosedJaxpr(one, ()) for one in held]
 
 
-_shape = operator.attrgetter("aval.shape")  # of a program's variable
-
-
 def scan_inputs(equation: core.JaxprEqn, given: list[Any]) -> tuple[list[Any], ...]:
     """What a scan is given: what stays, what turns hand on, and what each has a slice of."""
-    consts, carried = equation.params["num_consts"], equation.params["num_carry"]
-    return given[:consts], given[consts : consts + carried], given[consts + carried :]
+    turn = inner_programs(equation)[0].jaxpr  # told by shapes, since JAX 0.12 gives no counts
+    whole = sum(map(operator.eq, map(_shape, equation.invars), map(_shape, turn.invars)))
+    carried = sum(map(operator.eq, map(_shape, equation.outvars), map(_shape, turn.outvars)))
+    return given[: whole - carried], given[whole - carried : whole], given[whole:]
 
 
 class Origins:

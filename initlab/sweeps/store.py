@@ -89,7 +89,8 @@ class Store:
         if first:
             check_folder(self._path)
         try:
-            self._root = zarr.open_group(self._path, mode="r+")
+            # In format 2 arrays can be pickled, and then to read one is to run it.
+            self._root = zarr.open_group(self._path, mode="r+", zarr_format=3)
         except FileNotFoundError:
             if self._path.exists() and any(self._path.iterdir()):
                 raise ValueError(
@@ -97,7 +98,7 @@ class Store:
                     " that is empty or not there"
                 ) from None
             check_room(self._path, grid, names, len(grid))
-            self._root = zarr.create_group(self._path, attributes={"sweep": record})
+            self._root = zarr.create_group(self._path, attributes={"sweep": record}, zarr_format=3)
         check_record(self._path, self._root.attrs.get("sweep"), record)
         self._open()
         if first:

@@ -200,7 +200,7 @@ def test_what_is_no_message_harms_nobody_else(app, run):
             await other.move(slider, 20)
         old = await guest.ask(
             f"/api/kernels/{guest.kernel}/channels",
-            more_headers={"Upgrade": "websocket", "Connection": "Upgrade"},
+            headers={"Upgrade": "websocket", "Connection": "Upgrade"},
         )
         assert old.code == 400  # Jupyter's older protocol
         await asyncio.gather(guest.close(), other.close())

@@ -80,17 +80,23 @@ def holds(nightly: int, ci: int = 3, counts: str = "settings", few=None, **examp
             with watched():
                 property_(**arguments)
 
+        counted.__name__ = property_.__name__
+
         def many(profile: str, count: int, examples):
             chosen = settings(settings.get_profile(profile), max_examples=count)
-            # by name, so that hypothesis sees the arguments of the property
-            return chosen(given(**examples)(_with_arguments(counted, examples, name)))
+            return chosen(given(**examples)(counted))
 
         runs = {
             "ci": many("ci", ci, examples | (few or {})),
             "nightly": many("nightly", nightly, examples),
         }
 
-        @pytest.mark.parametrize("profile", ["ci", pytest.param("nightly", marks=pytest.mark.slow)])
+        few_of_many = [
+            pytest.param("ci", marks=pytest.mark.numerics),
+            pytest.param("nightly", marks=pytest.mark.slow),
+        ]
+
+        @pytest.mark.parametrize("profile", few_of_many)
         def test(profile):
             runs[profile]()
             if profile == "nightly":
@@ -101,18 +107,6 @@ def holds(nightly: int, ci: int = 3, counts: str = "settings", few=None, **examp
         return test
 
     return decorate
-
-
-def _with_arguments(function, examples, name: str):
-    """``function(**arguments)`` with a signature that says the arguments' names."""
-    names = ", ".join(examples)
-    space = {"function": function}
-    passed = ", ".join(f"{one}={one}" for one in examples)
-    exec(f"def checked({names}):\n    function({passed})", space)
-    checked = space["checked"]
-    checked.__name__ = checked.__qualname__ = name.rpartition(".")[2]
-    checked.__module__ = name.rpartition(".")[0]
-    return checked
 
 
 # --- settings -----------------------------------------------------------------------------------
