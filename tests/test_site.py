@@ -193,7 +193,17 @@ def test_what_is_awaited_stands_in_no_table_until_it_is_there(gathered):
 # --- guides ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+QUICK = ("find_the_layer", "add_your_own")  # the others wait longer for compilers
+
+
+@pytest.mark.parametrize(
+    "guide",
+    [
+        pytest.param(guide, id=guide.stem, marks=() if guide.stem in QUICK else pytest.mark.slow)
+        for guide in GUIDES
+        if "```pycon" in guide.read_text("utf-8")
+    ],
+)
 def test_the_code_of_a_guide_prints_what_stands_there(guide, tmp_path, monkeypatch):
     text = guide.read_text("utf-8")
     code = "\n".join(re.findall(r"```pycon\n(.*?)```", text, re.S))
