@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlab.catalogue import nearest
+from initlab.checking import short
 from initlab.setting import Setting
 
 if TYPE_CHECKING:
@@ -65,11 +66,11 @@ def cut(
         if axis not in values.dims:
             dims = [str(dim) for dim in values.dims]
             raise ValueError(
-                f"{axis!r} is no axis of {name}{nearest(axis, dims) or '.'} Its axes are:"
+                f"{short(axis)} is no axis of {name}{nearest(axis, dims) or '.'} Its axes are:"
                 f" {', '.join(dims) or 'none'}"
             )
     if x == y:
-        raise ValueError(f"x and y must be two axes, not {x!r} twice")
+        raise ValueError(f"x and y must be two axes, not {short(x)} twice")
     values = _sorted(values, x, y)
     rest = [dim for dim in values.dims if dim not in (x, y)]
     table, faults = _table(dataset, values, rest, x, y)
@@ -102,7 +103,7 @@ def _variable(dataset, name: str):
     if name not in dataset.data_vars:
         known = [str(other) for other in dataset.data_vars]
         raise ValueError(
-            f"there is no variable {name!r}{nearest(str(name), known) or '.'}"
+            f"there is no variable {short(name)}{nearest(str(name), known) or '.'}"
             f" The Dataset has: {', '.join(known)}"
         )
     return dataset[name]
@@ -123,7 +124,7 @@ def _at_layer(dataset, values, x, y, layer):
     if layer not in layers:
         raise ValueError(
             f"{values.name} has a value for each layer: layer must be a whole number from"
-            f" {layers[0]} to {layers[-1]}, not {layer!r}"
+            f" {layers[0]} to {layers[-1]}, not {short(layer)}"
         )
     return values.sel({dim: layer})
 

@@ -68,7 +68,8 @@ def watched(seconds: int = SECONDS):
 def holds(nightly: int, ci: int = 3, counts: str = "settings", few=None, **examples):
     """A test that a property holds of generated examples: ``ci`` of them, and ``nightly``.
 
-    ``few`` has other strategies for the first, of fewer shapes, each of which is compiled.
+    ``few`` has other strategies for the first, of fewer shapes, each of which is compiled; with
+    ``ci=0`` there is no first one, since that would take too long.
     """
 
     def decorate(property_):
@@ -86,17 +87,15 @@ def holds(nightly: int, ci: int = 3, counts: str = "settings", few=None, **examp
             chosen = settings(settings.get_profile(profile), max_examples=count)
             return chosen(given(**examples)(counted))
 
-        runs = {
-            "ci": many("ci", ci, examples | (few or {})),
-            "nightly": many("nightly", nightly, examples),
-        }
+        runs = {"nightly": many("nightly", nightly, examples)}
+        if ci:
+            runs["ci"] = many("ci", ci, examples | (few or {}))
 
-        few_of_many = [
-            pytest.param("ci", marks=pytest.mark.numerics),
-            pytest.param("nightly", marks=pytest.mark.slow),
-        ]
+        marks = {"ci": pytest.mark.numerics, "nightly": pytest.mark.slow}
 
-        @pytest.mark.parametrize("profile", few_of_many)
+        @pytest.mark.parametrize(
+            "profile", [pytest.param(profile, marks=marks[profile]) for profile in sorted(runs)]
+        )
         def test(profile):
             runs[profile]()
             if profile == "nightly":

@@ -97,7 +97,7 @@ def test_any_signals_are_told(signals):
     np.testing.assert_array_equal(dataset.input_similarity.values, signals.input_similarity)
 
 
-@holds(nightly=300, ci=8, signals=signals(), theme=st.sampled_from(("light", "dark")))
+@holds(nightly=300, ci=3, signals=signals(), theme=st.sampled_from(("light", "dark")))
 def test_any_signals_are_drawn(signals, theme):
     """No warning, no error, and a picture that is written with its words."""
     names = tuple(name for name in DRAWN if name in panels_for(type(signals.setting)))
@@ -108,7 +108,7 @@ def test_any_signals_are_drawn(signals, theme):
     assert written.getvalue().startswith(b"\x89PNG")
 
 
-@holds(nightly=200, ci=6, first=signals(), others=st.lists(signals(), min_size=1, max_size=4))
+@holds(nightly=200, ci=2, first=signals(), others=st.lists(signals(), min_size=1, max_size=4))
 def test_a_picture_follows_any_signals_and_keeps_a_ghost(first, others):
     """One picture is moved from signals to signals, as an explorer's is."""
     like = [one for one in others if type(one.setting) is type(first.setting)]
