@@ -19,7 +19,7 @@ from tools.app.server import ROOT
 
 pytestmark = pytest.mark.browser
 
-READERS = 3
+READERS = 2
 MEBIBYTE = 2**20
 READY_SECONDS, MOST_SECONDS = 240, 600
 MOST_GROWTH = 20  # MiB, over 800 moves: what the project allows itself
@@ -27,7 +27,7 @@ MOST_GROWTH = 20  # MiB, over 800 moves: what the project allows itself
 
 @pytest.fixture(scope="module")
 def app(chromium_path, tmp_path_factory):
-    """An app for three readers, one kernel of which is ready when the first comes."""
+    """An app for two readers, one kernel of which is ready when the first comes."""
     folder = tmp_path_factory.mktemp("app")
     with reader.running(folder, f"--readers={READERS}", "--warm=1", "--memory=1") as app:
         app.wait_for("kernels are ready", READY_SECONDS)
@@ -44,6 +44,14 @@ def run():
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+@pytest.fixture(scope="module")
+def guest(app, run):
+    """A reader who stays from one test to the next, since each kernel takes seconds."""
+    guest = reader.Reader(app.address)
+    yield run(guest.open())
+    run(guest.close())
 
 
 def kernels(app) -> list[psutil.Process]:
@@ -88,16 +96,12 @@ def test_a_reader_drags_by_mouse_and_keyboard_and_sees_no_code(app, page, screen
     assert "was ended" in run(gone(guest))
 
 
-def test_who_comes_late_is_told_to_wait_and_who_comes_without_the_token_is_told_so(app, page, run):
-    async def come():
-        return [await reader.Reader(app.address).open() for _ in range(READERS)]
-
-    async def leave(guests):
-        await asyncio.gather(*(guest.close() for guest in guests))
-
-    guests = run(come())
+def test_who_comes_late_is_told_to_wait_and_who_comes_without_the_token_is_told_so(
+    app, page, guest, run
+):
+    second = run(reader.Reader(app.address).open())
     try:
-        assert len({guest.kernel for guest in guests}) == READERS
+        assert second.kernel != guest.kernel
         reply = page.goto(app.url)
         assert reply.status == 503
         expect(page.get_by_role("heading")).to_have_text(f"All {READERS} places are taken")
@@ -108,7 +112,7 @@ def test_who_comes_late_is_told_to_wait_and_who_comes_without_the_token_is_told_
         expect(page.get_by_role("heading")).to_have_text("The address is not whole")
         assert_accessible(page)
     finally:
-        run(leave(guests))
+        run(second.close())
 
 
 # --- a reader who means harm ---------------------------------------------------------------------
@@ -116,12 +120,11 @@ def test_who_comes_late_is_told_to_wait_and_who_comes_without_the_token_is_told_
 CODE = "open({!r}, 'w').write('code ran')"
 
 
-def test_no_message_makes_a_kernel_run_code(app, tmp_path, run):
+def test_no_message_makes_a_kernel_run_code(guest, tmp_path, run):
     trace = tmp_path / "trace"
     code = CODE.format(str(trace))
 
     async def attack():
-        guest = await reader.Reader(app.address).open()
         slider = guest.widget("IntSliderModel", "depth")
         for channel in ("shell", "control", "stdin"):
             for kind, content in {
@@ -170,9 +173,7 @@ def test_no_message_makes_a_kernel_run_code(app, tmp_path, run):
             mine = answer["parent_header"].get("msg_id") == seen["header"]["msg_id"]
             if mine and answer["content"].get("execution_state") == "idle":
                 break
-        seconds = await guest.move(slider, 32)
-        await guest.close()
-        return kinds, seconds
+        return kinds, await guest.move(slider, 32)
 
     kinds, seconds = run(attack())
     assert not trace.exists()
@@ -180,10 +181,10 @@ def test_no_message_makes_a_kernel_run_code(app, tmp_path, run):
     assert not {kind for kind in kinds if kind.endswith("_reply") and "comm" not in kind}
 
 
-def test_what_is_no_message_harms_nobody_else(app, run):
+def test_what_is_no_message_harms_nobody(app, guest, run):
     async def attack():
-        guest, other = [await reader.Reader(app.address).open() for _ in range(2)]
-        slider = other.widget("IntSliderModel", "depth")
+        slider = guest.widget("IntSliderModel", "depth")
+        hostile = reader.Reader(app.address)
         for raw in (
             b"\xff" * 8,  # "as many parts follow as 64 bits can count"
             b"",
@@ -191,19 +192,19 @@ def test_what_is_no_message_harms_nobody_else(app, run):
             "text",
             json.dumps({"channel": "shell", "header": {"msg_type": "execute_request"}}),
         ):
-            await guest.connect()
-            await guest.send_raw(raw)
+            await hostile.connect(guest.kernel)
+            await hostile.send_raw(raw)
             with pytest.raises(ConnectionError):
-                async for _ in guest.answers(20):
+                async for _ in hostile.answers():
                     pass
-            assert await other.move(slider, 30) < 20
-            await other.move(slider, 20)
-        old = await guest.ask(
+            await guest.move(slider, 30)
+            await guest.move(slider, 20)
+        await hostile.hang_up()
+        older = await hostile.ask(
             f"/api/kernels/{guest.kernel}/channels",
             headers={"Upgrade": "websocket", "Connection": "Upgrade"},
         )
-        assert old.code == 400  # Jupyter's older protocol
-        await asyncio.gather(guest.close(), other.close())
+        assert older.code == 400  # an older protocol of Jupyter's
 
     run(attack())
 
@@ -270,34 +271,38 @@ def test_there_is_nothing_to_read_or_start_but_the_explorer(app, run):
     assert script.code == 200
 
 
-def test_a_template_of_the_readers_choice_changes_nothing(app, run):
+def test_a_reader_ends_no_kernel_but_his_own_and_chooses_no_template(app, guest, run):
     async def attack():
-        guest = reader.Reader(app.address)
-        page = await guest.ask("/?template=classic&theme=%2e%2e%2fdark")
-        guest.kernel = re.search(r'"kernelId": "([\w-]+)"', page.body.decode())[1]
-        await guest.close()
-        return page.body.decode()
-
-    page = run(attack())
-    assert "theme-light" in page
-    assert 'id="ended"' in page  # which the project's own template has
-
-
-def test_a_reader_ends_no_kernel_but_his_own_and_not_without_the_token(app, run):
-    async def attack():
-        guest, other = [await reader.Reader(app.address).open() for _ in range(2)]
-        place = f"/voila/api/shutdown/{other.kernel}"
-        assert (await guest.ask(place, "POST", token=False, body="")).code in (302, 403)
-        assert (await guest.ask(f"/api/kernels/{other.kernel}", "DELETE")).code == 405
-        assert (await guest.ask("/api/kernels")).code == 404  # whose ids there are, he cannot learn
-        await guest.close()
-        assert "was ended" in await gone(guest)
-        assert await other.move(other.widget("IntSliderModel", "depth"), 30) > 0
-        await other.close()
+        hostile = await reader.Reader(app.address).open("?template=classic&theme=%2e%2e%2fdark")
+        assert "theme-light" in hostile.page
+        assert 'id="ended"' in hostile.page  # which the project's own template has
+        place = f"/voila/api/shutdown/{guest.kernel}"
+        assert (await hostile.ask(place, "POST", token=False, body="")).code in (302, 403)
+        assert (await hostile.ask(f"/api/kernels/{guest.kernel}", "DELETE")).code == 405
+        assert (await hostile.ask("/api/kernels")).code == 404  # whose ids he would need
+        await hostile.close()
+        assert "was ended" in await gone(hostile)
+        assert await guest.move(guest.widget("IntSliderModel", "depth"), 30) > 0
 
     run(attack())
 
 
+def test_a_page_says_that_its_kernel_died(app, page):
+    page.goto(app.url)
+    Shown(page).wait("Depth 20")
+    mine = re.search(r'"kernelId": "([\w-]+)"', page.content())[1]
+    (process,) = [kernel for kernel in kernels(app) if mine in " ".join(kernel.cmdline())]
+    process.kill()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("ended by itself")
+    assert_accessible(page)
+    expect(dialog.get_by_role("button", name="Open a new one")).to_be_focused()
+
+
+# --- at length -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
 def test_a_kernel_that_needs_too_much_memory_frees_its_place(app, run):
     async def attack():
         greedy = await reader.Reader(app.address).open()
@@ -325,22 +330,6 @@ def test_a_kernel_that_needs_too_much_memory_frees_its_place(app, run):
         assert "more than 1 GB" in await gone(greedy)
 
     run(attack())
-
-
-def test_a_page_says_that_its_kernel_died_and_opens_another(app, page):
-    page.goto(app.url)
-    Shown(page).wait("Depth 20")
-    mine = re.search(r'"kernelId": "([\w-]+)"', page.content())[1]
-    (process,) = [kernel for kernel in kernels(app) if mine in " ".join(kernel.cmdline())]
-    process.kill()
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("ended by itself")
-    dialog.get_by_role("button", name="Open a new one").click()
-    Shown(page).wait("Depth 20")
-    assert mine not in page.content()
-
-
-# --- at length -----------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

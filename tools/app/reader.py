@@ -84,7 +84,7 @@ class Reader:
     def __init__(self, address: str, token: str = TOKEN):
         self.address, self.token = address, token
         self.session = uuid.uuid4().hex
-        self.kernel = ""
+        self.page = self.kernel = ""
         self.models = {}  # id of a widget -> its state
         self._line = None
 
@@ -94,7 +94,7 @@ class Reader:
         method: str = "GET",
         token: bool = True,
         headers: dict | None = None,
-        **more,
+        body: str | None = None,
     ) -> HTTPResponse:
         """Ask for an address, exactly as it is written; errors are answers, too."""
         headers = dict(headers or {})
@@ -108,16 +108,17 @@ class Reader:
             allow_nonstandard_methods=True,
             connect_timeout=ANSWER_SECONDS,
             request_timeout=ANSWER_SECONDS,
-            **more,
+            body=body,
         )
         return await AsyncHTTPClient(force_instance=True).fetch(request, raise_error=False)
 
-    async def open(self) -> "Reader":
+    async def open(self, query: str = "") -> "Reader":
         """Open the page, then the line to its kernel, and learn what widgets there are."""
-        page = await self.ask("/")
+        page = await self.ask(f"/{query}")
         if page.code != 200:
             raise RuntimeError(f"the page was refused: {page.code} {page.reason}")
-        self.kernel = re.search(r'"kernelId": "([\w-]+)"', page.body.decode())[1]
+        self.page = page.body.decode()
+        self.kernel = re.search(r'"kernelId": "([\w-]+)"', self.page)[1]
         await self.connect()
         control = self.message("comm_open", target_name="jupyter.widget.control", comm_id="ask")
         await self.send(control | {"metadata": {"version": "1.0.0"}})
@@ -130,6 +131,7 @@ class Reader:
 
     async def connect(self, kernel: str | None = None) -> None:
         """Open the line to a kernel, by default to its own."""
+        await self.hang_up()
         place = f"{self.address.replace('http', 'ws', 1)}/api/kernels/{kernel or self.kernel}"
         self._line = await websocket_connect(
             HTTPRequest(
@@ -141,6 +143,14 @@ class Reader:
             subprotocols=[PROTOCOL],
             max_message_size=2**26,
         )
+
+    async def hang_up(self) -> None:
+        """Close the line."""
+        if self._line is not None:
+            self._line.close()
+            while await asyncio.wait_for(self._line.read_message(), ANSWER_SECONDS) is not None:
+                pass  # what came before it was closed
+            self._line = None
 
     def message(self, kind: str, **content) -> dict:
         """A message of Jupyter's protocol."""
@@ -179,6 +189,7 @@ class Reader:
         while True:
             raw = await asyncio.wait_for(self._line.read_message(), seconds)
             if raw is None:
+                self._line = None
                 raise ConnectionError("the line was closed")
             yield unpack(raw)
 
@@ -222,8 +233,7 @@ class Reader:
 
     async def close(self) -> None:
         """Close the line, and say that the page is closed."""
-        if self._line is not None:
-            self._line.close()
+        await self.hang_up()
         if self.kernel:
             await self.ask(f"/voila/api/shutdown/{self.kernel}", "POST", body="")
 
