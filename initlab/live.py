@@ -162,7 +162,7 @@ class Live(ipywidgets.VBox, Generic[Shown]):
         """Leave the picture and its words in the cell, for who reads without a kernel."""
         still = {
             "image/png": base64.b64encode(self.image.value).decode(),
-            "text/plain": self.description,
+            "text/plain": self.sentence,
         }
         alternative = {"image/png": {"alt": self.description}}
         handle.update(self._live | still, raw=True, metadata=alternative)

@@ -108,6 +108,8 @@ def test_a_measure_by_layer_is_shown_at_one_and_networks_without_it_are_absent()
         ({"name": "lose"}, ValueError, "no variable 'lose': did you mean 'loss'"),
         ({"x": "gian"}, ValueError, "'gian' is no axis of loss: did you mean 'gain'.*depth, gain"),
         ({"y": "width"}, ValueError, "'width' is no axis of loss"),
+        ({"x": {}}, TypeError, "x must be a name in the Dataset, not {}"),
+        ({"theory": "yes"}, TypeError, "theory must be True or False"),
         ({"x": "depth"}, ValueError, "x and y must be two axes, not 'depth' twice"),
         ({"layer": 3}, ValueError, "layer must not be given, as loss has no layers"),
         ({"marked": "learnt"}, ValueError, "no variable 'learnt'"),

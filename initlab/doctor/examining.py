@@ -82,6 +82,8 @@ class Examination:
     ):
         if not callable(function):
             raise TypeError(f"examine takes a function of params and batch, not {function!r}")
+        if not (loss is None or callable(loss)):
+            raise TypeError(f"loss must be a function of output and batch, not {loss!r}")
         self.paths, leaves, rebuild = parameters(params)
         batch_leaves, batch_tree = jax.tree.flatten(batch)
         self._batch = [_array(leaf) for leaf in batch_leaves]

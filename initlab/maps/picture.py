@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from initlab.checking import flag
 from initlab.figures import DPI, SpokenFigure, rim, write_over
 from initlab.maps.boundary import Line, lines
 from initlab.maps.reading import ABSENT, OVERFLOW, UNDEFINED, Cut, cut, is_numeric
@@ -65,7 +66,7 @@ def plot_map(
     'loss (nat) over gain 0.5 to 1 and seed 0 to 1, after 2 ste'
     """
     table = cut(dataset, name, x, y, layer, marked)
-    setting = table.setting if theory else None
+    setting = table.setting if flag("theory", theory) else None
     sides = edges_of(table.across), edges_of(table.up)
     drawn = [] if setting is None else lines(setting, x, y, *sides)
     return _Picture(table, scale_of(name, table), drawn).figure

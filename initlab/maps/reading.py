@@ -61,6 +61,9 @@ def cut(
             "plot_map takes the Dataset that sweep or train_sweep returns, not"
             f" {type(dataset).__name__}"
         )
+    for what, given in (("name", name), ("x", x), ("y", y), ("marked", marked)):
+        if not isinstance(given, str) and (what != "marked" or given is not None):
+            raise TypeError(f"{what} must be a name in the Dataset, not {short(given)}")
     values = _at_layer(dataset, _variable(dataset, name), x, y, layer)
     for axis in (x, y):
         if axis not in values.dims:

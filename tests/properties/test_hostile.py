@@ -1,10 +1,12 @@
 """What is no argument: each is met by an error that says so, or by a right answer."""
 
+import contextlib
 import decimal
 import fractions
 import functools
 import itertools
 import linecache
+import tempfile
 import traceback
 
 import jax.numpy as jnp
@@ -263,9 +265,12 @@ def dear():
                 ("emergence_promoting", {"alpha": 1.1, "pivot": None}),
                 ("metainit", {"steps": 1}),
                 ("gradinit", {"steps": 1}),
-                ("gradient_quotient", {}),
             )
         },
+        "gradient_quotient": (
+            adaptive.gradient_quotient,
+            {"loss": lambda w: (w**2).sum(), "parameters": np.ones(3), "epsilon": 1e-5},
+        ),
     }
 
 
@@ -275,7 +280,10 @@ never = st.sampled_from(NEVER).flatmap(
     lambda name: st.tuples(st.just(name), st.integers(0, len(HOSTILE[name]) - 1))
 )
 #: what a wrong network, or a wrong loss, of a caller's own raises
-THEIRS = {("examine", "params"), ("examine", "batch"), ("examine", "function")}
+THEIRS = {
+    *(("examine", name) for name in ("function", "params", "batch")),
+    *(("gradient_quotient", name) for name in ("loss", "parameters")),
+}
 
 
 @holds(nightly=1200, ci=40, counts="hostile", chance=st.integers(0, 10**6), place=never)
@@ -288,4 +296,6 @@ def test_every_argument_of_what_measures(chance, place):
     # a weight may be any array, and whatever is callable may be called
     if (name, argument) in THEIRS or callable(value):
         return
-    assert_refused_or_right(lambda: function(**usual | {argument: value}), value)
+    allowed = (TypeError, ValueError, OSError) if argument == "store" else (TypeError, ValueError)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # of a store's name
+        assert_refused_or_right(lambda: function(**usual | {argument: value}), value, allowed)

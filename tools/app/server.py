@@ -78,7 +78,8 @@ def configure(settings) -> Config:
             "allow_theme_override": "NO",
             "extension_allowlist": WIDGETS,
         },
-        VoilaExecutor={"startup_timeout": READY_SECONDS},
+        # By default a page waits four seconds for its explorer, and is then shown without one.
+        VoilaExecutor={"startup_timeout": READY_SECONDS, "iopub_timeout": READY_SECONDS},
         KernelManager={"autorestart": False},  # a new kernel would not know the page's widgets
         Kernels={name: getattr(settings, name) for name in names}
         | {"folder": str(settings.folder), "explorer": code()},
