@@ -12,7 +12,7 @@ RUN_TORCH = .venv-torch/bin/python -m
 ARGS =
 
 .PHONY: help lab test nightly test-colab nightly-colab test-torch test-pythons colab-python chromium \
-	bench notebooks addresses pictures atlas course slides page app handout docs \
+	bench notebooks addresses pictures atlas course slides page app handout export docs \
 	types release lint format lock clean
 
 # What is made of the package for readers, or done with its files, is no matter of Colab's versions.
@@ -72,6 +72,9 @@ app: .venv/.ready  ## serve the explorer to a class, a kernel a reader
 
 handout: .venv/.ready  ## make the one-page handout, a PDF, in build
 	@$(RUN) tools.handout $(ARGS)
+
+export: .venv/.ready  ## make a page of every notebook, to be read without Jupyter, in build/export
+	@$(RUN) tools.export $(ARGS)
 
 docs: .venv/.ready  ## make the documentation's site, in build/docs
 	@$(RUN) tools.site $(ARGS)

@@ -379,6 +379,11 @@ def test_the_command_line(capsys, monkeypatch):
 # --- bad input -----------------------------------------------------------------------------------
 
 
+def test_a_loss_that_is_no_function_is_an_error():
+    with pytest.raises(TypeError, match="loss must be a function of output and batch, not 'mse'"):
+        examine(lambda w, x: x @ w, np.eye(20), INPUTS, loss="mse")
+
+
 @pytest.mark.parametrize(
     ("function", "params", "error", "words"),
     [

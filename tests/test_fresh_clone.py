@@ -32,6 +32,9 @@ INSTEAD = {
     # Without the reader's browser, and until they answer.
     "make lab": [f"serve make lab ARGS='{LAB}'"],
     "make app": ["serve make app ARGS='--readers 1 --port {port} --token {token}'"],
+    'make app ARGS="--listen 0.0.0.0"': [
+        "serve make app ARGS='--listen 0.0.0.0 --readers 1 --port {port} --token {token}'"
+    ],
     "python -m tools.lab": [f"serve python -m tools.lab {LAB}"],
     # The clone's environment was made by naming a Python, and naming one again changes nothing.
     "make lab PYTHON=/path/to/python3.12": [f"make lab PYTHON={sys.executable} ARGS=--version"],
