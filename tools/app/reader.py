@@ -189,6 +189,7 @@ class Reader:
         while True:
             raw = await asyncio.wait_for(self._line.read_message(), seconds)
             if raw is None:
+                self._line.close()  # its own side of it
                 self._line = None
                 raise ConnectionError("the line was closed")
             yield unpack(raw)
