@@ -41,7 +41,7 @@ WIDGETS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-man
 
 FULL_SECONDS = 20  # until a page that found no place tries again
 FULL = (
-    "All {readers} places are taken",
+    "All places are taken",
     "This page tries again by itself, and shows the explorer as soon as somebody leaves.",
 )
 STRANGER = (
@@ -65,7 +65,7 @@ def configure(settings) -> Config:
             "log_level": "ERROR",
             "tornado_settings": {
                 "websocket_max_message_size": MOST_BYTES,
-                "websocket_ping_timeout": 30_000,  # what it is set to anyhow, with a warning
+                "ws_ping_timeout": 30_000,  # what it is set to anyhow, with a warning
             },
         },
         VoilaConfiguration={
@@ -156,8 +156,7 @@ class Door(TornadoVoilaHandler):
         """Say that there is no place, and let the page try again."""
         self.set_header("Refresh", str(FULL_SECONDS))
         self.set_header("Retry-After", str(FULL_SECONDS))
-        title, text = FULL
-        self.explain(503, title.format(readers=self.kernel_manager.readers), text)
+        self.explain(503, *FULL)
 
     def explain(self, status: int, title: str, text: str):
         """Write a page of a heading and a sentence."""
