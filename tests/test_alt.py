@@ -253,4 +253,4 @@ def test_every_stored_picture_says_what_it_shows(path):
                 assert set(output.data) <= {"image/png", "text/plain"}
                 words = output.metadata["image/png"]["alt"]
                 assert_tells(words)
-                assert output.data["text/plain"] == words
+                assert_tells(output.data["text/plain"])  # of a live one, the sentence under it
