@@ -16,7 +16,7 @@ from initlab.architectures.transformer import Transformer
 from initlab.checking import several, short
 from initlab.data import Batch, digits
 from initlab.parameters import Weights
-from initlab.setting import MAX_SCALE, bounded_number, whole_number
+from initlab.setting import MAX_SCALE, bounded_number, is_number, whole_number
 
 WIDTHS = (64, 128, 256, 512, 1024)
 MAX_STEPS = 100
@@ -139,9 +139,9 @@ def coordinate_check(
     if len(settings) < 2:
         raise ValueError(f"widths must be two or more, such as 64 and 128, not {short(widths)}")
     steps = whole_number("steps", steps, 1, MAX_STEPS)
+    if is_number(learning_rate) and learning_rate <= 0:
+        raise ValueError(f"learning_rate must be above 0, such as 0.01, not {learning_rate:g}")
     learning_rate = bounded_number("learning_rate", learning_rate, MAX_SCALE)
-    if learning_rate == 0:
-        raise ValueError("learning_rate must be above 0, such as 0.01, not 0")
     batch = digits(16) if batch is None else batch
     if not isinstance(batch, Batch):
         raise TypeError(

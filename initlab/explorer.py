@@ -1,6 +1,5 @@
 """The live widget: sliders in, picture out. Built of core ipywidgets alone, so it runs anywhere."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -265,7 +264,7 @@ def explore(
       ValueError, TypeError: a wrong value or name; the message names the nearest choice.
     """
     kind = isinstance(network, type) and issubclass(network, AnySetting)
-    if not kind or not dataclasses.fields(network):  # AnySetting itself is no kind of network
+    if not kind or network is AnySetting:  # which itself is no kind of network
         raise TypeError(
             f"network must be a kind of setting, such as initlab.Setting, not {short(network)}"
         )

@@ -134,7 +134,8 @@ def test_without_a_kernel_there_are_a_picture_and_its_words(name, request, monke
     monkeypatch.setattr(type(widget), "_prepare_when_idle", lambda self: None)
     widget._ipython_display_()
     [(data, metadata)] = shown
-    assert data["text/plain"] == metadata["image/png"]["alt"] == widget.description
+    assert metadata["image/png"]["alt"] == widget.description
+    assert data["text/plain"] == widget.sentence
     assert data["image/png"]
 
 

@@ -269,7 +269,7 @@ def test_a_picture_is_whole_pixels_at_any_sharpness():
         (STARTS, {"by_layer": "gradiant"}, ValueError, "did you mean 'gradient'"),
         (STARTS, {"steps": 0}, ValueError, "steps must be a whole number from 1"),
         (STARTS, {"batch_size": 97}, ValueError, "the nearest is 96"),
-        ("tanh", {}, TypeError, "train takes a Setting"),
+        ("tanh", {}, TypeError, "settings must be several, such as"),
         (STARTS, {"record_evry": 2}, TypeError, "record_evry"),
     ],
 )

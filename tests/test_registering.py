@@ -181,7 +181,9 @@ def test_a_wrong_initializer_is_shown_by_the_call_that_failed(cleared, function,
 def test_names_and_types_are_checked(cleared, register, function, taken):
     with pytest.raises(ValueError, match=f"{taken!r} is registered already"):
         register(taken, function)
-    with pytest.raises(ValueError, match="letters, digits and underscores, not 'two words'"):
+    with pytest.raises(
+        ValueError, match="letters, digits and underscores, 64 at most, not 'two words'"
+    ):
         register("two words", function)
     with pytest.raises(TypeError, match="the name must be a string such as 'mine', not None"):
         register(None, function)

@@ -259,19 +259,28 @@ def test_phase_diagram_is_the_fixed_points():
     [
         (lambda: correlation_map("relu", 1.2), "a correlation must be from -1 to 1, not 1.2"),
         (lambda: correlation_map("relu", np.nan), "not nan"),
-        (lambda: variance_map("relu", -0.5), "q must be 0 or more, not -0.5"),
-        (lambda: chi("tanh", 1.0, [1.0, -2.0]), "weight_variance must be 0 or more, not -2"),
-        (lambda: fixed_point("tanh", 1.0, -1.0), "bias_variance must be 0 or more, not -1"),
-        (lambda: critical_line("tanh", -1.0), "bias_variance must be 0 or more, not -1"),
+        (lambda: variance_map("relu", -0.5), "q must be 0 or more, and finite, not -0.5"),
+        (
+            lambda: chi("tanh", 1.0, [1.0, -2.0]),
+            "weight_variance must be 0 or more, and finite, not -2",
+        ),
+        (
+            lambda: fixed_point("tanh", 1.0, -1.0),
+            "bias_variance must be 0 or more, and finite, not -1",
+        ),
+        (
+            lambda: critical_line("tanh", -1.0),
+            "bias_variance must be 0 or more, and finite, not -1",
+        ),
         (
             lambda: phase_diagram("tanh", [1.0], [np.nan]),
-            "bias_variances must be 0 or more, not nan",
+            "bias_variances must be 0 or more, and finite, not nan",
         ),
         (lambda: variance_map("tanj", 1.0), "did you mean 'tanh'"),
-        (lambda: predict(Setting()).band("loss"), "there is no band for 'loss'; there is for"),
+        (lambda: predict(Setting()).band("loss"), "unknown field with a band 'loss'"),
         (
             lambda: predict(Setting()).band("activation_variance", -1),
-            "deviations must be 0 or more",
+            "deviations must be a finite number from 0 to 1000",
         ),
     ],
 )

@@ -633,7 +633,7 @@ def test_other_data_is_taken_as_it_is():
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
-        (("tanh",), {}, TypeError, "train takes a Setting or several, such as"),
+        (("tanh",), {}, TypeError, "settings must be several, such as"),
         ((3,), {}, TypeError, "not 3"),
         (([SMALL, "relu"],), {}, TypeError, "settings[1] must be a Setting, not 'relu'"),
         (([],), {}, ValueError, "the list of settings is empty"),
