@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import optax
 
-from initlab.checking import flag
+from initlab.checking import short
 from initlab.data import Batch, digits
 from initlab.prophet import learned
 from initlab.setting import Setting, whole_number
@@ -95,8 +95,8 @@ def train_sweep(
     if chunk is not None:
         chunk = whole_number("chunk", chunk, 1, len(settings))
 
-    if progress is not None:
-        progress = flag("progress", progress)
+    if not isinstance(progress, bool | None):
+        raise TypeError(f"progress must be True, False or None, not {short(progress)}")
 
     columns = {name: np.full(len(grid), np.nan) for name in VARIABLES}
     columns |= {"learned": np.zeros(len(grid), bool), "diverged_at": np.full(len(grid), -1)}

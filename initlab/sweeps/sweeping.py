@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import jax
 
-from initlab.checking import flag, several, short
+from initlab.checking import several, short
 from initlab.data import Batch, digits
 from initlab.setting import one_of, whole_number
 from initlab.signals import LAYER_FIELDS
@@ -79,8 +79,8 @@ def sweep(
     names = _measures(measures)
     if chunk is not None:
         chunk = whole_number("chunk", chunk, 1, MAX_CHUNK)
-    if progress is not None:
-        progress = flag("progress", progress)
+    if not isinstance(progress, bool | None):
+        raise TypeError(f"progress must be True, False or None, not {short(progress)}")
     if not isinstance(store, str | os.PathLike | None):
         raise TypeError(f"store must be the path of a folder, not {short(store)}")
     if store == "":
