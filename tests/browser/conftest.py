@@ -16,7 +16,7 @@ from tools import chromium, lab
 
 VIEWPORT = {"width": 1440, "height": 1100}
 PAGE_SECONDS = 60  # for anything that is clicked or awaited, on a slow machine too
-NOTEBOOK_SECONDS = 240  # for a notebook to run from top to bottom
+NOTEBOOK_SECONDS = 480  # for a notebook to run from top to bottom, beside another suite of tests
 
 NO_CHROMIUM = (
     "no Chromium could be found or installed, so NO BROWSER TEST RAN; "
