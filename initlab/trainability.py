@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import optax
 
-from initlab.checking import short
 from initlab.data import Batch, digits
 from initlab.prophet import learned
 from initlab.setting import Setting, whole_number
-from initlab.sweeps.bars import bar
+from initlab.sweeps.bars import bar, check_progress
 from initlab.sweeps.grid import AxisValues, grid_of
 from initlab.training import TRAINED_DIGITS, begin
 
@@ -95,8 +94,7 @@ def train_sweep(
     if chunk is not None:
         chunk = whole_number("chunk", chunk, 1, len(settings))
 
-    if not isinstance(progress, bool | None):
-        raise TypeError(f"progress must be True, False or None, not {short(progress)}")
+    check_progress(progress)
 
     columns = {name: np.full(len(grid), np.nan) for name in VARIABLES}
     columns |= {"learned": np.zeros(len(grid), bool), "diverged_at": np.full(len(grid), -1)}

@@ -11,7 +11,7 @@ from initlab.data import Batch, digits
 from initlab.setting import one_of, whole_number
 from initlab.signals import LAYER_FIELDS
 from initlab.sweeps import hosts, points
-from initlab.sweeps.bars import bar
+from initlab.sweeps.bars import bar, check_progress
 from initlab.sweeps.checks import check_memory
 from initlab.sweeps.grid import AxisValues, Grid, grid_of
 from initlab.sweeps.running import Runner, order
@@ -79,8 +79,7 @@ def sweep(
     names = _measures(measures)
     if chunk is not None:
         chunk = whole_number("chunk", chunk, 1, MAX_CHUNK)
-    if not isinstance(progress, bool | None):
-        raise TypeError(f"progress must be True, False or None, not {short(progress)}")
+    check_progress(progress)
     if not isinstance(store, str | os.PathLike | None):
         raise TypeError(f"store must be the path of a folder, not {short(store)}")
     if store == "":
