@@ -102,10 +102,15 @@ def open_notebook(page: Page, jupyter: lab.Lab) -> Callable[[str], Page]:
         choose(page, "Edit", "Clear Outputs of All Cells")
         choose(page, "Run", "Run All Cells")
         # A cell that waits or runs shows [ ] or [*], one that is done its number.
-        not_done = page.locator(".jp-CodeCell .jp-InputPrompt").filter(
-            has_text=re.compile(r"\[[ *]?\]")
-        )
-        expect(not_done).to_have_count(0, timeout=1000 * NOTEBOOK_SECONDS)
+        waits_or_runs = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[ *]?\]"))
+        not_done = page.locator(".jp-CodeCell").filter(has=waits_or_runs)
+        try:
+            expect(not_done).to_have_count(0, timeout=1000 * NOTEBOOK_SECONDS)
+        except AssertionError as late:
+            kernel = page.locator("#jp-main-statusbar").inner_text()
+            shown = "\n---\n".join(not_done.all_inner_texts())
+            late.add_note(f"The status bar says {kernel!r}; cells that are not done:\n{shown}")
+            raise
         return page
 
     return open_notebook
