@@ -54,7 +54,7 @@ class Notebook:
         cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
         nbformat.write(notebook, home / "notebooks" / self.name)
-        page.goto(f"{server.url(self.name)}&reset")  # without the tabs of the one before
+        page.goto(server.url(self.name))
         page.evaluate(SCRIPT)
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
         self.client = self._connect()

@@ -1,10 +1,18 @@
 """What all tests share."""
 
 import itertools
+import os
+import tempfile
 from pathlib import Path
 
-import jax
-import pytest
+from tools import programs
+
+# Before JAX is there, which looks once: for this process, and for the kernels that it starts.
+_programs = tempfile.TemporaryDirectory(prefix="initlab-programs-")
+os.environ |= programs.kept_in(Path(_programs.name))
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 _MAPS = Path("/proc/self/maps")  # Linux alone has it, and the limit
 _MOST_MAPS = 30_000  # of the 65,530 that Linux allows a process

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import programs
+
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_NOTEBOOK = ROOT / "notebooks" / "00_start_here.ipynb"
 
@@ -48,11 +50,12 @@ class Lab:
     token: str
 
     def url(self, notebook: str, view: str = "lab/tree") -> str:
-        """Give the address that opens one notebook of the folder that is served.
+        """Give the address that opens one notebook of the folder that is served, and it alone.
 
         JupyterLab's server has other views of it: "notebooks" for Notebook 7, "voila/render".
         """
-        return f"{self.address}/{view}/{notebook}?token={self.token}"
+        # Without `reset`, JupyterLab opens again what was open before, and may run that instead.
+        return f"{self.address}/{view}/{notebook}?reset&token={self.token}"
 
     def ask(self, path: str, method: str = "GET", data=None):
         """Call the server's interface, as its pages do, and give the answer."""
@@ -156,6 +159,7 @@ def main() -> None:
         f"--ServerApp.root_dir={FIRST_NOTEBOOK.parent}",
         f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK.name}",
     ]
+    os.environ |= programs.kept_in(ROOT / "build" / "programs")
     LabApp.launch_instance([*OPTIONS, *first, *sys.argv[1:]])
 
 

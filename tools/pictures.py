@@ -29,7 +29,7 @@ def open_explorer(page: Page, server: lab.Lab, folder: Path, name: str, argument
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
     nbformat.write(notebook, folder / f"{name}.ipynb")
-    page.goto(server.url(f"{name}.ipynb") + "&reset")  # without the tabs of the one before
+    page.goto(server.url(f"{name}.ipynb"))
     page.locator("#jp-main-statusbar").get_by_text(re.compile(r"\| Idle$")).wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

@@ -4,14 +4,14 @@ With INITLAB_SCREENSHOTS=FOLDER the pictures that tests take of the page are kep
 """
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from tests.browser.explorer_page import choose, wait_for_kernel, wait_until_done
 from tools import chromium, lab
 
 VIEWPORT = {"width": 1440, "height": 1100}
@@ -90,36 +90,20 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def open_notebook(page: Page, jupyter: lab.Lab) -> Callable[[str], Page]:
+def open_notebook(page: Page, jupyter: lab.Lab) -> Iterator[Callable[[str], Page]]:
     """A function that opens a notebook, waits for its kernel and runs all of its cells."""
 
     def open_notebook(name: str) -> Page:
         page.goto(jupyter.url(name))
-        page.locator(".jp-Notebook").wait_for()
-        # The circle in the toolbar looks idle even before there is a kernel; these words do not.
-        page.locator("#jp-main-statusbar").get_by_text(re.compile(r"\| Idle$")).wait_for()
+        wait_for_kernel(page)
         # Without the outputs and numbers that it was committed with, what is shown is new.
         choose(page, "Edit", "Clear Outputs of All Cells")
         choose(page, "Run", "Run All Cells")
-        # A cell that waits or runs shows [ ] or [*], one that is done its number.
-        waits_or_runs = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[ *]?\]"))
-        not_done = page.locator(".jp-CodeCell").filter(has=waits_or_runs)
-        try:
-            expect(not_done).to_have_count(0, timeout=1000 * NOTEBOOK_SECONDS)
-        except AssertionError as late:
-            kernel = page.locator("#jp-main-statusbar").inner_text()
-            shown = "\n---\n".join(not_done.all_inner_texts())
-            late.add_note(f"The status bar says {kernel!r}; cells that are not done:\n{shown}")
-            raise
+        wait_until_done(page, 1000 * NOTEBOOK_SECONDS)
         return page
 
-    return open_notebook
-
-
-def choose(page: Page, menu: str, entry: str) -> None:
-    """Choose an entry from JupyterLab's menu bar."""
-    page.get_by_role("menuitem", name=menu, exact=True).click()
-    page.get_by_role("menuitem", name=entry, exact=True).click()
+    yield open_notebook
+    jupyter.end_kernels()
 
 
 @pytest.fixture

@@ -26,21 +26,31 @@ def write(server: lab.Lab, name: str, *cells: str) -> None:
 def open_lab(page: Page, server: lab.Lab, name: str, *cells: str) -> None:
     """Open a notebook of these cells in JupyterLab, alone, and run them."""
     write(server, name, *cells)
-    page.goto(server.url(name) + "&reset")
+    page.goto(server.url(name))
     run_all(page)
 
 
 def run_all(page: Page) -> None:
     """Run all cells once the kernel is ready, and wait until they are done."""
-    page.locator("#jp-main-statusbar").get_by_text(re.compile(r"\| Idle$")).wait_for()
+    wait_for_kernel(page)
     choose(page, "Run", "Run All Cells")
     wait_until_done(page)
 
 
-def wait_until_done(page: Page) -> None:
-    """Wait until no cell runs or waits to run: those show [ ] or [*]."""
-    prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
-    expect(prompts.filter(has_text=re.compile(r"\[[ *]?\]"))).to_have_count(0)
+def wait_for_kernel(page: Page) -> None:
+    """Wait for the words in the status bar; the circle above looks idle without a kernel, too."""
+    page.locator("#jp-main-statusbar").get_by_text(re.compile(r"\| Idle$")).wait_for()
+
+
+def wait_until_done(page: Page, milliseconds: int = MILLISECONDS) -> None:
+    """Wait until no cell runs or waits to run: those show [ ] or [*]; an error says which do."""
+    prompts = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[ *]?\]"))
+    not_done = page.locator(".jp-CodeCell").filter(has=prompts)
+    try:
+        expect(not_done).to_have_count(0, timeout=milliseconds)
+    except AssertionError as late:
+        late.add_note("not done:\n" + "\n---\n".join(not_done.all_inner_texts()))
+        raise
 
 
 def choose(page: Page, menu: str, entry: str) -> None:

@@ -5,7 +5,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.explorer_page import choose
 from tools import lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]  # minutes a notebook
@@ -29,22 +28,6 @@ FOCUSED = """() => {
 }"""
 
 
-def run(page: Page, server: lab.Lab, name: str) -> None:
-    """Open a notebook, alone, and run all of its cells."""
-    page.goto(server.url(name) + "&reset")
-    page.locator("#jp-main-statusbar").get_by_text(re.compile(r"\| Idle$")).wait_for()
-    choose(page, "Run", "Run All Cells")
-    waiting = page.locator(".jp-CodeCell .jp-InputPrompt").filter(has_text=re.compile(r"\[[ *]\]"))
-    expect(waiting).to_have_count(0, timeout=240_000)
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=240_000)
-
-
-@pytest.fixture(autouse=True)
-def no_kernel_is_left(jupyter):
-    yield
-    jupyter.end_kernels()
-
-
 def number_controls(page: Page) -> int:
     """Give every control that is visible a number, and count them."""
     return page.evaluate(
@@ -58,8 +41,8 @@ def number_controls(page: Page) -> int:
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_the_keyboard_reaches_names_moves_and_leaves_every_control(page, jupyter, name):
-    run(page, jupyter, name)
+def test_the_keyboard_reaches_names_moves_and_leaves_every_control(open_notebook, name):
+    page = open_notebook(name)
     reach_all(page)
     move_sliders(page)
     press_a_choice(page)

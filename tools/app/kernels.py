@@ -11,6 +11,8 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from tornado import ioloop, web
 from traitlets import Float, Integer, Unicode, default
 
+from tools import programs
+
 # Programs for other widths and types, which explorers compile when nothing happens, would double
 # a kernel's memory, and twenty of them would take the cores from who moves something.
 QUIET = "from initlab.warming import WARMER; WARMER.add = lambda key, task: None\n"
@@ -110,15 +112,12 @@ class Kernels(AsyncMappingKernelManager):
     def environment(self) -> dict[str, str]:
         """What kernels find in their environment."""
         return os.environ | {
+            **programs.kept_in(Path(self.folder) / "programs"),
             # Many kernels share the cores: one with many threads only takes them from others.
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
             "MALLOC_ARENA_MAX": "2",
-            # What one kernel has compiled, all others load.
-            "JAX_COMPILATION_CACHE_DIR": str(Path(self.folder) / "programs"),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
             # No start-up files of the teacher's own.
             "IPYTHONDIR": str(Path(self.folder) / "ipython"),
         }
