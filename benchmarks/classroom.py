@@ -34,7 +34,7 @@ def run(readers: int = 20, seconds: float = DRAG_SECONDS) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         with reader.running(Path(folder), f"--readers={readers}") as app:
-            app.wait_for("kernels are ready", READY_SECONDS)
+            app.wait_for("Kernels that are ready", READY_SECONDS)
             prepared = time.perf_counter() - began
             ready, moves, kernels = asyncio.run(attend(app, readers, seconds))
     all_moves = [move for one in moves for move in one]

@@ -50,6 +50,7 @@ class Explorer(Live[Picture]):
         self._pinned: Signals | None = None
         self._pictures: dict[float, Picture] = {}  # by dpi
         self.controls: dict[str, Any] = control_widgets.make(setting, largest, panels)
+        self._shown = frozenset(controls)
         self.code: ipywidgets.HTML = ipywidgets.HTML()
         self._arrange_controls(controls)
         self._fit_image()
@@ -223,6 +224,7 @@ class Explorer(Live[Picture]):
         others = [
             setting.replace(**{name: value})
             for name in setting.compiled
+            if name in self._shown  # what nobody can move need not be ready
             for value in control_widgets.positions(self.controls[name])
         ]
         chosen = [PANELS[name] for name in self.controls["panels"].value]

@@ -131,7 +131,8 @@ def plot_curves(
     figure = SpokenFigure((7.0, 3.25), dpi=DPI, facecolor=LIGHT.paper)
     axes = figure.add_subplot()
     for (name, values), (color, line, _) in zip(curves.items(), STYLES, strict=False):
-        axes.plot(steps, _drawable(values), color=color, linestyle=line, linewidth=2, label=name)
+        shown = f" {name}" if name.startswith("_") else name  # matplotlib hides a label with "_"
+        axes.plot(steps, _drawable(values), color=color, linestyle=line, linewidth=2, label=shown)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10], integer=True))
     if logarithmic and any((_drawable(values) > 0).any() for values in curves.values()):
         axes.set_yscale("log")

@@ -11,7 +11,7 @@ import pytest
 import initlab
 from initlab import details, live, network, preparation
 from initlab.activations import ACTIVATIONS, Activation
-from initlab.controls import GAINS, fields_by_control
+from initlab.controls import GAINS, WIDTHS, fields_by_control
 from initlab.data import gaussian
 from initlab.initializers import menu
 from initlab.panels import panels_for
@@ -220,6 +220,22 @@ def test_no_width_waits_for_the_programs_of_panels_that_are_measured_on_demand(
     programs = details._follow._cache_size()
     explorer.controls["width"].value = 16
     assert details._follow._cache_size() == programs
+
+
+def test_what_no_shown_control_moves_is_not_compiled_ahead(monkeypatch):
+    tasks = {}
+    monkeypatch.setattr(preparation.WARMER, "add", tasks.setdefault)
+    for controls, widths in ((("depth", "width"), WIDTHS), (("depth", "gain"), (8,))):
+        tasks.clear()
+        shown = initlab.explore(gaussian(6, 8, 3), controls=controls, depth=4, width=8)
+        shown._prepare_when_idle()
+        compiled = {task.args[0].width for task in tasks.values() if _compiles_a_pass(task)}
+        assert compiled == {8, *widths}
+        shown.close()
+
+
+def _compiles_a_pass(task) -> bool:
+    return getattr(task, "func", None) is preparation.compile_pass
 
 
 def _live_widgets():

@@ -40,6 +40,12 @@ def test_logarithmic_ticks_are_plain_numbers(values, expected):
     assert tick_labels(figure.axes[0].yaxis) == expected
 
 
+def test_every_name_stands_in_the_legend():
+    figure = plot_curves([0, 1], {"a": [1, 2], "_b": [2, 3]}, "loss")
+    names = [text.get_text().strip() for text in figure.axes[0].get_legend().get_texts()]
+    assert names == ["a", "_b"]
+
+
 def test_curves_are_told_in_words_and_too_many_are_refused():
     figure = plot_curves([0, 10], {"a": [2.0, 1.0], "b": [2.0, 0.5]}, "loss")
     assert figure.alternative_text == "loss over 10 steps: a from 2 to 1, b from 2 to 0.5."

@@ -15,7 +15,8 @@ import jax
 import numpy as np
 
 from initlab.doctor import measuring
-from initlab.doctor.examining import direction, layers_of
+from initlab.doctor.examining import direction
+from initlab.doctor.layers import layers_of
 from initlab.doctor.report import Report
 from initlab.doctor.torch_graph import Program, read_graph
 from initlab.doctor.trees import Loss, not_finite, said

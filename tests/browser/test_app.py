@@ -30,7 +30,7 @@ def app(chromium_path, tmp_path_factory):
     """An app for two readers, one kernel of which is ready when the first comes."""
     folder = tmp_path_factory.mktemp("app")
     with reader.running(folder, f"--readers={READERS}", "--warm=1", "--memory=1") as app:
-        app.wait_for("kernels are ready", READY_SECONDS)
+        app.wait_for("Kernels that are ready", READY_SECONDS)
         yield app
 
 
@@ -381,7 +381,7 @@ def test_a_thousand_moves_leave_no_memory_behind(chromium_path, tmp_path, run):
         return sizes
 
     with reader.running(tmp_path, "--readers=1", "--warm=1") as app:
-        app.wait_for("kernels are ready", READY_SECONDS)
+        app.wait_for("Kernels that are ready", READY_SECONDS)
         sizes = run(play(app))
     print([round(size) for size in sizes[::100]], round(sizes[-1]))
     assert sizes[-1] - sizes[200] < MOST_GROWTH

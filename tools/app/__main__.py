@@ -159,8 +159,8 @@ def notes(settings) -> list[str]:
     """What to say when it starts: the address, the limits, and what to beware of."""
     lines = [
         f"The explorer, for {settings.readers} readers:  {to_hand_out(settings)}",
-        f"{settings.warm} kernels are made ready now. Each may keep {settings.memory:g} GB, and is"
-        f" ended after {settings.idle:g} minutes without a move. Ctrl+C stops all.",
+        f"Kernels that are made ready now: {settings.warm}. Each may keep {settings.memory:g} GB,"
+        f" and is ended after {settings.idle:g} minutes without a move. Ctrl+C stops all.",
     ]
     room, needed = psutil.virtual_memory().available / GIGABYTE, USUAL_GIGABYTES * settings.readers
     if needed > room:

@@ -137,7 +137,7 @@ class Kernels(AsyncMappingKernelManager):
         self._waiting.append(kernel)
         if len(self._waiting) == self.warm and not self._announced:
             self._announced = True
-            print(f"{self.warm} kernels are ready.", flush=True)
+            print(f"Kernels that are ready: {self.warm}.", flush=True)
 
     def _heat_more(self) -> None:
         cores = os.cpu_count() or 1
