@@ -33,16 +33,16 @@ class Diagnosis:
 
 
 def _summary(signals: Signals) -> str:
-    width, fewest = signals.setting.width, int(signals.distinct_neurons.min())
+    width, fewest = signals.setting.width, signals.distinct_neurons.min()
     facts = []
     if readout_learns_first(signals):
         facts.append("the readout is zero and learns first")
     elif signals.depth > 1:
         facts.append(f"gradient ratio {gradient_ratio(signals):.2g} between first and last layer")
-    if width > 1:
-        many = f"all {width}" if fewest == width else f"at least {fewest} of {width}"
+    if width > 1 and fewest > 0:  # it is NaN where a count is not known
+        many = f"all {width}" if fewest == width else f"at least {fewest:.0f} of {width}"
         facts.append(f"{many} neurons differ in every layer")
-    return ", ".join(facts) or "its one neuron passes signal and gradient on"
+    return ", ".join(facts) or "signal and gradient pass"
 
 
 def diagnose(signals: Signals) -> Diagnosis:

@@ -115,6 +115,14 @@ def _overflow(signals: Signals) -> Failure | None:
         ends = {0: "at the input", signals.depth + 1: "at the readout"}
         where = ends.get(layer, f"from layer {layer} on")
         return Failure(mode, layer, f"values {bound}", where)
+    unknown = np.isnan(signals.activation_second_moment[1:] + signals.gradient_second_moment)
+    if unknown.any():
+        return Failure(
+            mode,
+            start_of(unknown),
+            "values are no numbers",
+            where_shown(unknown, np.ones_like(unknown)),
+        )
     over = np.sqrt(signals.gradient_second_moment) > largest
     if not over.any():
         return None
