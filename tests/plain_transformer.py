@@ -7,6 +7,7 @@ weights that ``initlab.weights`` returns.
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import entr
 
 from initlab.quadrature import double_precision
 from tests.plain_network import ACTIVATIONS, mean_cosine, participation_ratio
@@ -90,7 +91,7 @@ def plain_measures(weights, setting, batch, logit_scale) -> dict:
                 mean_cosine(x)
                 for x in (images, *(np.asarray(x).reshape(len(x), -1) for x in streams))
             ],
-            "attention_entropy": [-(p * np.log(p)).sum(-1).mean() for p in attention],
+            "attention_entropy": [entr(p).sum(-1).mean() for p in attention],
             "attention_logit_std": [float((logits**2).mean() ** 0.5) for logits, _ in seen],
             "loss": float(_losses(logits, batch.labels).mean()),
             "logits": np.asarray(logits),

@@ -67,10 +67,11 @@ def _convolutional(setting: Convolutional, batch: Batch) -> Prediction:
         reach = np.array([*np.multiply(variances[1:-1], taps * setting.width), np.nan])
         reach[-1] = variances[-1] * fans[-1].fan_in
         slope = np.exp(np.interp(np.log(mean_q), table.t, table.log_slope))
+        activation_variance = np.append(images.var(), second_moment[1:] - np.square(means))
     return dataclasses.replace(
         nothing,
         activation_second_moment=second_moment,
-        activation_variance=np.append(images.var(), second_moment[1:] - np.square(means)),
+        activation_variance=activation_variance,
         preactivation_second_moment=mean_q,
         preactivation_variance=mean_q,
         gradient_second_moment=mean_gradient,

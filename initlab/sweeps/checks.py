@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from initlab.checking import short
 from initlab.data import Batch
 from initlab.sweeps import points
 from initlab.sweeps.grid import Grid
@@ -52,11 +53,15 @@ def check_record(path: Path, found: object, wanted: dict[str, Any]) -> None:
 
 def check_folder(path: Path) -> None:
     """OSError for a place where nothing can be written."""
-    if path.exists() and not path.is_dir():
+    try:
+        there = _nearest(path)
+    except OSError as error:  # such as a name that is too long
+        words = f"the store cannot be there ({error.strerror})"
+        raise OSError(error.errno, words, short(str(path))) from error
+    if there == path.absolute() and not path.is_dir():
         raise NotADirectoryError(
             errno.ENOTDIR, "a store is a folder, and this is a file", str(path)
         )
-    there = _nearest(path)
     if not os.access(there, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "the store cannot be written", str(path))
 

@@ -38,7 +38,7 @@ FUNCTIONS = {
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0, 1.0),
     "leaky_relu": (
         lambda z: np.where(z > 0, z, 0.01 * z),
-        lambda z: np.where(z > 0, 1.0, 0.01),
+        lambda z: np.where(z >= 0, 1.0, 0.01),  # at its kink as JAX has it
         1.0,
     ),
     "tanh": (np.tanh, lambda z: 1 / np.cosh(np.clip(z, -350, 350)) ** 2, 1.0),
