@@ -78,7 +78,10 @@ def test_a_linear_loss_has_the_share_of_epsilon():
     assert float(found) == pytest.approx((1e-5 / (np.abs(slope) + 1e-5)).mean(), rel=1e-6)
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
+@pytest.mark.parametrize(
+    "activation",
+    ["relu", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tanh", "gelu"))],
+)
 def test_it_is_that_of_the_dense_hessian(activation):
     _, weights = network()
     with double_precision():
@@ -275,6 +278,7 @@ SEARCHES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHES)
 def test_residual_networks(name):
     fit, _ = SEARCHES[name]

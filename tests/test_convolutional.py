@@ -37,7 +37,7 @@ def assert_agrees(setting, batch=BATCH):
     np.testing.assert_allclose(found, plain["logits"], rtol=0, atol=TOLERANCE * largest)
 
 
-@pytest.mark.parametrize("padding", ["zero", "circular"])
+@pytest.mark.parametrize("padding", ["zero", pytest.param("circular", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "changes",
     [

@@ -12,6 +12,7 @@ SMALL = Transformer(blocks=2, start="mup")
 WIDTHS = (32, 64, 128, 256)
 
 
+@pytest.mark.slow
 def test_mup_stays_flat_and_the_standard_start_grows():
     """Source: Yang, Hu et al. 2022: what Adam adds to a hidden unit is of order fan_in."""
     mup = coordinate_check(SMALL, WIDTHS).growth[-1]

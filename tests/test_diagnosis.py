@@ -18,6 +18,8 @@ from initlab.initializers import menu
 from tests.labelled_cases import CASES, DIGITS, ONE_DIGIT
 from tests.labelling import labels
 
+pytestmark = pytest.mark.numerics
+
 
 def found(setting, batch=DIGITS):
     return {

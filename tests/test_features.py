@@ -7,6 +7,8 @@ import initlab
 from initlab import Convolutional, Residual, data
 from initlab.features import feature_maps
 
+pytestmark = pytest.mark.numerics
+
 SETTING = Convolutional(depth=9, width=4, activation="tanh")
 
 

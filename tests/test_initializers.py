@@ -16,6 +16,8 @@ from initlab.laws import FIXED_SCALE, Fan, steps_from_pivot
 from initlab.matrices import draw_sparse, draw_zero_hadamard, draw_zero_hadamard_paper, hadamard
 from tests.plain_network import plain_logits, plain_weight_gradients
 
+pytestmark = pytest.mark.numerics
+
 JAX = jax.nn.initializers
 SHAPES = [(48, 48), (24, 96), (96, 24)]  # square, wide, tall
 SEEDS = 64

@@ -6,6 +6,8 @@ import pytest
 
 from initlab import Setting, data, diagnose, probe, prophecy
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(256)
 TANH = Setting(3, 32, "tanh")
 STARTS = {

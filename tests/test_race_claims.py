@@ -8,7 +8,8 @@ import pytest
 
 from initlab import Setting, data, predict, train
 
-pytestmark = pytest.mark.numerics
+# Trained for minutes. The notebooks of the race and of the claims show most of it, too.
+pytestmark = [pytest.mark.numerics, pytest.mark.slow]
 
 COUNTS = np.bincount(data.digits(1024).labels)
 SHARE = COUNTS / COUNTS.sum()

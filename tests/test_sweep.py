@@ -16,6 +16,8 @@ from initlab.sweeps.grid import grid_of
 from initlab.sweeps.points import CHEAP, DIMENSIONS
 from tests.plain_network import plain_logits, plain_measures
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(24)
 #: of float32, times to how many of them a sum of tens of terms adds up; see test_network.py
 ROUNDING = 16 * 2.0**-24
@@ -74,7 +76,7 @@ def test_points_are_what_probe_measures(initializer):
         assert_same(chosen, setting, probe(setting, BATCH), CHEAP)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_lower_precisions_are_those_of_probe(dtype):
     # two programs add in float32 and round in the end; where that meets the middle between two
     # numbers of the precision, they part by its unit, which the layers behind then hand on

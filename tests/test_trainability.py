@@ -8,6 +8,8 @@ from initlab import Setting, data, prophecy, train, train_sweep, trainability, w
 from initlab.run import Run
 from initlab.trainer import Group, _advance
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(64)
 HELD_OUT = data.digits(128)
 SMALL = {"width": 16, "batch": BATCH}

@@ -26,6 +26,7 @@ def layer_norms(weights):
     )
 
 
+@pytest.mark.slow
 def test_the_steps_are_those_of_a_plain_loop():
     batch = digits(64)
     history = initlab.train(STARTS, batch, optimizer=optax.adam(1e-2), steps=5, record_every=1)

@@ -42,7 +42,9 @@ def assert_agrees(setting, batch=BATCH):
     np.testing.assert_allclose(found, plain["logits"], rtol=0, atol=TOLERANCE * largest)
 
 
-@pytest.mark.parametrize("normalization", ["pre", "post", "none"])
+@pytest.mark.parametrize(
+    "normalization", ["pre", "post", pytest.param("none", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "changes",
     [

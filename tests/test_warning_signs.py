@@ -8,6 +8,8 @@ from initlab import Setting, data, diagnose, early_warnings, probe, train, weigh
 from initlab.failures import GRADIENT_FACTOR
 from initlab.warning_signs import LOSS_FALL, UPDATE_FACTOR, UPDATE_RATIO
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(96)
 TANH, LINEAR = Setting(8, 16, "tanh"), Setting(8, 16, "linear")
 STARTS = {

@@ -44,12 +44,17 @@ HEALTHY = [
 POOR = [("equinox", "mlp", {})]
 
 
+def _slow_but_for_two(case):
+    """A minute of compiling for all libraries: two of them at every landing, all by night."""
+    return case if case[0] in ("linen", "equinox") else pytest.param(case, marks=pytest.mark.slow)
+
+
 def test_there_are_as_many_as_are_spoken_of():
     assert len(HEALTHY) >= 24 and len(FAULTS) >= 24
     assert len({library for library, *_ in FAULTS}) >= 4
 
 
-@pytest.mark.parametrize("case", HEALTHY, ids=name_of)
+@pytest.mark.parametrize("case", [_slow_but_for_two(case) for case in HEALTHY], ids=name_of)
 def test_what_a_library_starts_well_is_told_so(case):
     library, kind, options = case
     _, params, _, examination = made(library, kind, **options)
