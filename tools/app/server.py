@@ -28,9 +28,8 @@ KERNEL = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
 # Widgets speak by these. Of all others, such as execute_request, a kernel never hears.
 MESSAGES = ["comm_open", "comm_close", "comm_msg", "comm_info_request", "kernel_info_request"]
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
-MOST_PARTS = (
-    64  # channel, header, parent, metadata, content, and buffers, of which a page sends none
-)
+# Channel, header, parent, metadata, content, and buffers, of which a page sends none.
+MOST_PARTS = 64
 MOST_BYTES = 2**20  # of a message of a reader
 # Of Voila's own addresses, those of its scripts and styles. Files, contents, the tree of notebooks
 # and what logs in or changes a password are left out.
