@@ -7,11 +7,8 @@ from pathlib import Path
 
 from tools import programs
 
-# Before JAX is there, which looks once: for this process, and for the kernels that it starts. One
-# that works beside others keeps its own, since a file is not written at once.
+# Before JAX is there, which looks once: for this process, and for the kernels that it starts.
 _programs = tempfile.TemporaryDirectory(prefix="initlab-programs-")
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
 os.environ |= programs.kept_in(Path(_programs.name))
 
 import jax  # noqa: E402
