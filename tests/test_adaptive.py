@@ -344,7 +344,11 @@ def networks():
 
 
 @pytest.mark.parametrize("setting", list(networks()), ids=repr)
-@pytest.mark.parametrize("batch", [None, data.gaussian(300, 20, 4)], ids=["digits", "gaussian"])
+@pytest.mark.parametrize(
+    "batch",
+    [None, pytest.param(data.gaussian(300, 20, 4), marks=pytest.mark.slow)],
+    ids=["digits", "gaussian"],
+)
 def test_weights_probe_and_train_agree(setting, batch):
     weights = initlab.weights(setting, batch=batch)
     signals = probe(setting, batch)
