@@ -240,7 +240,7 @@ def _difference(answer, right, tolerance: float) -> str:
     try:
         answer = np.asarray(answer, float)
     except (TypeError, ValueError):
-        return f"{answer!r:.60} was returned, where a number or an array of numbers is asked for."
+        return f"{short(answer)} was returned, where a number or an array of numbers is asked for."
     if answer.shape != np.shape(right):
         return f"the shape {answer.shape} was returned, {np.shape(right)} is right."
     if answer.ndim == 0:

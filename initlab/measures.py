@@ -50,6 +50,11 @@ def mean(x: jax.Array) -> jax.Array:
     return jnp.sum(jnp.sum(x, axis=0)) / x.size
 
 
+def mean_loss(log_likelihood: jax.Array, classes: jax.Array) -> jax.Array:
+    """Mean cross-entropy; ``classes`` are one-hot. Shares are added up: a sum may overflow."""
+    return -jnp.sum(jnp.sum(log_likelihood * classes, axis=1) / len(classes))
+
+
 def power_of_two(exponent: ArrayLike) -> jax.Array:
     """``2^exponent`` in float32, exactly. XLA's ``exp2`` errs by 4e-6, and gives 0 for -126."""
     return jnp.ldexp(jnp.float32(1.0), exponent)
@@ -105,7 +110,7 @@ def of_activation(
         "activation_variance": variance,
         "activation_second_moment": second_moment,
         "activation_histogram": histogram(a),
-        "input_similarity": input_similarity(scaled.reshape(len(scaled), -1)),
+        "input_similarity": input_similarity(a.reshape(len(a), -1)),
     }
 
 
@@ -125,9 +130,8 @@ def input_similarity(x: jax.Array) -> jax.Array:
     examples = x.shape[0]
     if examples == 1:
         return jnp.float32(jnp.nan)
-    # by its own largest entry: of a row 10^19 times as small as others, squares would be 0
-    largest = jnp.max(jnp.abs(x), axis=1, keepdims=True)
-    x = x / jnp.where(largest > 0, largest, 1.0)
+    # each by itself: of a row 10^19 times as small as others, squares would be 0
+    x, _, _ = jax.vmap(normalized)(x)
     length = jnp.sqrt(jnp.sum(x * x, axis=1))
     total = product(1 / jnp.where(length > 0, length, 1.0), x)
     silent = jnp.sum(length == 0)

@@ -136,7 +136,7 @@ def _measure(
     _, delta, exponent, out = lax.fori_loop(0, depth, backward, state)
     measured = weight_gradient(inputs.T, out["activation_exponent"][0], delta, exponent)
     out = _record(out, 0, measured)
-    out["loss"] = -jnp.mean(jnp.sum(log_likelihood * classes, axis=1))
+    out["loss"] = measures.mean_loss(log_likelihood, classes)
     # minus infinity alone would leave the gradient finite
     out["logits_finite"] = logits_finite & jnp.all(jnp.isfinite(logits))
     out["weight_norm"] = weight_scale * draws.norm.at[depth].set(draws.norm[MAX_DEPTH])

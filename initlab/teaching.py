@@ -16,6 +16,7 @@ import ipywidgets
 from IPython.display import display
 
 from initlab.catalogue import Catalogue, nearest
+from initlab.checking import short
 from initlab.exercises import EXERCISES
 from initlab.grading import Result, Solution, grade, spoken
 
@@ -210,7 +211,7 @@ class Ask(ipywidgets.VBox):
         """Choose an answer by its letter, as its button does."""
         letters = string.ascii_uppercase[: len(self.buttons)]
         if len(letter) != 1 or letter.upper() not in letters:
-            raise ValueError(f"the choices are {', '.join(letters)}, not {letter!r}")
+            raise ValueError(f"the choices are {', '.join(letters)}, not {short(letter)}")
         self._choose(letters.index(letter.upper()))
 
     def forget(self) -> None:

@@ -220,3 +220,10 @@ def test_a_start_that_vanishes_is_given_a_remedy():
     )
     assert not diagnosis.healthy
     assert isinstance(diagnosis.remedy.setting, Convolutional)
+
+
+def test_theory_of_a_start_that_overflows_warns_of_nothing():
+    setting = initlab.Convolutional(
+        depth=27, width=1, kernel=1, initializer="lecun_normal", gain=1e6
+    )
+    assert np.isposinf(initlab.predict(setting).activation_second_moment[-1])

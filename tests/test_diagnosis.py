@@ -349,3 +349,14 @@ def test_zeros_everywhere_still_fail_though_the_readout_learns():
     zeros = probe(Setting(depth=3, width=16, activation="sigmoid", initializer="zeros"))
     assert zeros.weight_gradient_norm[-1] > 0
     assert "vanishing gradients" in [failure.mode for failure in diagnose(zeros).failures]
+
+
+def test_signals_that_are_no_numbers_are_not_healthy():
+    signals = probe(Setting(depth=2, width=4))
+    nothing = {
+        field.name: np.full_like(value, np.nan)
+        for field in dataclasses.fields(signals)
+        if isinstance(value := getattr(signals, field.name), np.ndarray) and value.dtype == float
+    }
+    (failure,) = diagnose(dataclasses.replace(signals, **nothing)).failures
+    assert str(failure) == "numerical overflow from layer 1 on: values are no numbers"

@@ -453,3 +453,11 @@ def test_what_is_left_out_is_said():
     assert any("no gradient could be taken" in note for note in report.notes)
     assert [layer.name for layer in report.layers] == ["v"]
     assert np.isnan(report.layers[0].gradient)
+
+
+@pytest.mark.parametrize("loss", ["x" * 10**5, type("Mute", (), {"__repr__": None})()])
+def test_a_loss_that_is_none_is_told_in_few_words(loss):
+    weights, function = [np.eye(8), np.zeros((8, 3))], lambda w, x: jnp.tanh(x @ w[0]) @ w[1]
+    with pytest.raises(TypeError, match="loss must be a function of output and batch") as told:
+        examine(function, weights, np.eye(4, 8), loss)
+    assert len(str(told.value)) < 300

@@ -127,7 +127,9 @@ def assert_agrees(setting, batch=BATCH):
             scale *= 1.8 * np.linalg.norm(parameters[layer + 1][0])
             assert np.abs(gradients[layer]).max() <= rounding * scale
         last = plain["weight_gradient_norm"][-1]
-        assert signals.weight_gradient_norm[-1] == pytest.approx(last, rel=TOLERANCE)
+        # logits are alike but for their biases, of which large ones keep few digits
+        room = TOLERANCE + OPERATIONS * ROUNDING * largest
+        assert signals.weight_gradient_norm[-1] == pytest.approx(last, rel=room)
     else:
         close("gradient_second_moment", 2 * chaos)
         close("weight_gradient_norm", 2 * chaos)

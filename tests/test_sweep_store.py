@@ -202,6 +202,8 @@ def test_a_store_of_another_version_is_refused(tmp_path, monkeypatch):
 def test_places_that_are_no_store_are_refused(tmp_path):
     import zarr
 
+    with pytest.raises(OSError, match="the store cannot be there"):  # too long a name
+        swept(tmp_path / ("x" * 1000))
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OSError, match="a store is a folder, and this is a file"):
         swept(tmp_path / "file")

@@ -158,7 +158,7 @@ def _measure(chain: Chain, scratch, draws: Weights, scales: Weights, knobs, dept
     found["weight_norm"] = found["weight_norm"].at[:-1].set(found["weight_norm"][1:])
     found["weight_norm"] = found["weight_norm"].at[0].set(own).at[depth].set(_norm(readout))
     out |= found
-    out["loss"] = -jnp.mean(jnp.sum(log_likelihood * classes, axis=1))
+    out["loss"] = measures.mean_loss(log_likelihood, classes)
     out["logits_finite"] = logits_finite & jnp.all(jnp.isfinite(logits))
     return _Scratch(states, gradients), out
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.checking import short
 from initlab.data import Batch
 from initlab.doctor import measuring
 from initlab.doctor.layers import layers_of
@@ -80,9 +81,9 @@ class Examination:
         loss: Loss | None,
     ):
         if not callable(function):
-            raise TypeError(f"examine takes a function of params and batch, not {function!r}")
+            raise TypeError(f"examine takes a function of params and batch, not {short(function)}")
         if not (loss is None or callable(loss)):
-            raise TypeError(f"loss must be a function of output and batch, not {loss!r}")
+            raise TypeError(f"loss must be a function of output and batch, not {short(loss)}")
         self.paths, leaves, rebuild = parameters(params)
         batch_leaves, batch_tree = jax.tree.flatten(batch)
         self._batch = [_array(leaf) for leaf in batch_leaves]
@@ -177,7 +178,7 @@ def _array(leaf):
         return jnp.asarray(leaf)
     except (TypeError, ValueError) as error:
         kind = type(leaf).__name__
-        raise TypeError(f"batch must be a tree of arrays, not of {kind}: {leaf!r:.60}") from error
+        raise TypeError(f"batch must be a tree of arrays, not of {kind}: {short(leaf)}") from error
 
 
 def _called(function, params, batch):

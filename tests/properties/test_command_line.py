@@ -48,7 +48,7 @@ def run(arguments) -> tuple[int, str]:
 def test_a_sweep_that_cannot_be_is_told(options):
     """With a width that there is not, no sweep of these can begin."""
     words = [word for option in options for word in option]
-    status, errors = run(["sweep", "--width", "0", "--store", "nowhere/at/all", *words])
+    status, errors = run(["sweep", *words, "--width", "0", "--store", "nowhere/at/all"])
     assert status == 2 and errors.strip()
     assert "Traceback" not in errors
 

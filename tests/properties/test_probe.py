@@ -88,7 +88,9 @@ def test_every_field_agrees_with_numpy(setting, batch):
     passes = Passes(parameters, batch.inputs, batch.labels, setting.activation, setting.dtype)
     may, must = overflow_range(passes, parameters, depth)
     first = depth + 2 if signals.first_overflow is None else signals.first_overflow
-    assert may <= first <= must, (may, first, must)
+    # what a precision takes for nothing, such as 1e-30 in float16, is nothing for all that follows
+    lost = next((layer for layer in range(depth + 1) if passes.loses_a_row(layer)), depth + 2)
+    assert may <= first and (first <= must or lost < must), (may, first, must, lost)
 
     known = {
         "hidden_layer": np.arange(1, depth + 1) < first,
@@ -111,6 +113,9 @@ def test_every_field_agrees_with_numpy(setting, batch):
         if field == "input_similarity" and len(batch) == 1:
             assert np.isnan(found).all()
             continue
+        if field in ("gradient_second_moment", "weight_gradient_norm") and lost <= depth:
+            continue
+        here = here & (np.arange(len(runs)) < lost + (len(runs) > depth))
         values = np.array(runs)[here]  # [layers, R]
         if not values.size:
             continue
@@ -139,14 +144,16 @@ def test_every_field_agrees_with_numpy(setting, batch):
     drawn = weights(setting.replace(dtype="float32"), batch=batch)  # whatever becomes of them
     norms = [np.linalg.norm(np.float64(weight)) for weight, _ in drawn]
     np.testing.assert_allclose(signals.weight_norm, norms, rtol=TOLERANCE, atol=1e-37)
-    if backward:
+    if backward and lost <= depth:
+        assert np.isfinite(signals.loss)
+    elif backward:
         losses = passes.loss()
         spread = np.abs(losses[1:] - losses[0]).max()
         allowed = SPREADS * spread + TOLERANCE * losses[0] + 1e-6
         assert abs(signals.loss - losses[0]) <= allowed, (signals.loss, losses)
     else:
         assert np.isnan(signals.loss)
-    _check_units(signals, passes, known["hidden_layer"])
+    _check_units(signals, passes, known["hidden_layer"] & (np.arange(depth) < lost))
 
 
 def _check_units(signals, passes, known):
@@ -246,8 +253,9 @@ def test_the_order_of_units_does_not_matter(setting, batch, chance):
     size = np.sqrt(ours.gradient_second_moment)
     grown = np.max(size[0] / np.where(size > 0, size, np.inf), initial=1.0)
     for field in ("activation_second_moment", "gradient_second_moment", "weight_gradient_norm"):
-        # of a readout of equal weights the gradient is 0 but for its rounding
-        close(getattr(theirs, field), getattr(ours, field), TOLERANCE + 1e-5 * grown, 1e-12)
+        # of a readout of equal weights the gradient is 0 but for the rounding of what is added up
+        floor = 1e-6 * theirs.weight_gradient_norm.max() if "norm" in field else 1e-12
+        close(getattr(theirs, field), getattr(ours, field), TOLERANCE + 1e-5 * grown, floor)
     close(theirs.activation_histogram.sum(1), ours.activation_histogram.sum(1))
 
 
