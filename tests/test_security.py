@@ -148,9 +148,11 @@ def hostile_store(folder: Path, trace: Path, record: dict) -> None:
 
 @pytest.fixture
 def unpickling(monkeypatch):
-    """NumCodecs as it was before 0.16.6: it unpickles whatever a store says is pickled."""
+    """NumCodecs before 0.16.6, and older Zarr: they unpickle what a store says is pickled."""
     codecs = pytest.importorskip("numcodecs.pickles")
     monkeypatch.setattr(codecs, "ALLOW_UNSAFE_PICKLE_DECODE", True, raising=False)
+    with pytest.importorskip("zarr").config.set({"array.allow_unsafe_pickle_decode": True}):
+        yield
 
 
 def test_a_store_is_data_and_never_code(unpickling, tmp_path):

@@ -2,6 +2,7 @@
 
 import html
 import json
+import logging
 import struct
 from pathlib import Path
 
@@ -62,10 +63,7 @@ def configure(settings) -> Config:
             "identity_provider_class": VoilaIdentityProvider,  # a token, and no passwords
             "notebook_path": str(NOTEBOOK),
             "log_level": "ERROR",
-            "tornado_settings": {
-                "websocket_max_message_size": MOST_BYTES,
-                "ws_ping_timeout": 30_000,  # what it is set to anyhow, with a warning
-            },
+            "tornado_settings": {"websocket_max_message_size": MOST_BYTES},
         },
         VoilaConfiguration={
             "multi_kernel_manager_class": Kernels,
@@ -97,6 +95,11 @@ class Classroom(Voila):
 
     def load_config_file(self, *args, **kwargs):
         """Load none: what this machine's owner set for other notebooks is not for a class."""
+        # Jupyter's milliseconds, which tornado takes for seconds and shortens; a timeout that suits
+        # tornado ends every line at Jupyter's first ping.
+        logging.getLogger("tornado.general").addFilter(
+            lambda record: "websocket_ping_timeout" not in record.getMessage()
+        )
 
     def setup_template_dirs(self):
         """Put the project's template before Voila's."""
