@@ -66,7 +66,14 @@ class Kept:
                 self._values.popitem(last=False)
 
 
-_KEPT = Kept(768 * 2**20)  # five kinds of draw at width 512
+class KeptByThread(threading.local):
+    """What each thread keeps for itself: what one fills in place, another may be measuring."""
+
+    def __init__(self, limit: int):
+        self.own: Kept = Kept(limit)
+
+
+_KEPT = KeptByThread(768 * 2**20)  # five kinds of draw at width 512
 
 
 #: ``jax.jit`` for what draws: it runs once, so it need not be fast, and with less effort XLA
@@ -121,25 +128,25 @@ def _draw_biases(keys, width, fan_out):
 def draws_for(setting: Setting, fan_in: int, fan_out: int) -> Draws:
     """The kept draws of a setting, with at least its ``depth - 1`` hidden matrices filled.
 
-    They stay valid until the next call, which may fill more layers in the same memory.
+    They stay valid until the thread's next call, which may fill more layers in the same memory.
     """
     width, keys = setting.width, _keys(np.uint32(setting.seed))
     draw = INITIALIZERS[setting.initializer].draw
     key = (draw, setting.seed, fan_in, width, fan_out)
-    with _KEPT.lock:
-        draws, filled = _KEPT.take(key) or (None, 0)
-        if draws is None:
-            first, readout, norm = _draw_ends(draw, keys, fan_in, width, fan_out)
-            hidden = zeros((MAX_DEPTH - 1, width, width))
-            bias, readout_bias = _draw_biases(keys, width, fan_out)
-            draws = Draws(first, hidden, readout, bias, readout_bias, norm)
-        if filled < setting.depth - 1:
-            span = np.int32(filled), np.int32(setting.depth - 1)
-            hidden, norm = _draw_hidden(draw, draws.hidden, draws.norm, keys, *span)
-            draws = draws._replace(hidden=hidden, norm=norm)
-            filled = setting.depth - 1
-        _KEPT.keep(key, (draws, filled), sum(array.nbytes for array in draws))
-        return draws
+    kept = _KEPT.own
+    draws, filled = kept.take(key) or (None, 0)
+    if draws is None:
+        first, readout, norm = _draw_ends(draw, keys, fan_in, width, fan_out)
+        hidden = zeros((MAX_DEPTH - 1, width, width))
+        bias, readout_bias = _draw_biases(keys, width, fan_out)
+        draws = Draws(first, hidden, readout, bias, readout_bias, norm)
+    if filled < setting.depth - 1:
+        span = np.int32(filled), np.int32(setting.depth - 1)
+        hidden, norm = _draw_hidden(draw, draws.hidden, draws.norm, keys, *span)
+        draws = draws._replace(hidden=hidden, norm=norm)
+        filled = setting.depth - 1
+    kept.keep(key, (draws, filled), sum(array.nbytes for array in draws))
+    return draws
 
 
 def compile_draws(draw: Callable[..., jax.Array], fan_in: int, width: int, fan_out: int) -> None:

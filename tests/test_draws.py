@@ -1,8 +1,12 @@
+import threading
+
+import jax
 import numpy as np
 import pytest
 
 import initlab
-from initlab import Setting
+from initlab import Setting, draws
+from initlab.architectures import draws as chain_draws
 from initlab.draws import Kept
 from initlab.initializers import menu
 from initlab.setting import MAX_DEPTH
@@ -132,3 +136,15 @@ def test_weights_beyond_a_precision_are_infinite_in_it():
     for weight, _ in initlab.weights(setting):
         assert set(np.unique(weight)) == {0.0, np.inf}
     assert initlab.probe(setting).first_overflow == 1
+
+
+@pytest.mark.parametrize("setting", [Setting(2, 16), initlab.Residual(blocks=2, width=16)], ids=str)
+def test_a_thread_that_draws_deeper_takes_nothing_from_another(setting):
+    """What is drawn ahead in the background must not end what is being measured meanwhile."""
+    draws_of = draws.draws_for if isinstance(setting, Setting) else chain_draws.draws_for
+    ours = draws_of(setting, 64, 10)
+    deeper = setting.replace(**{setting.counted: 9})
+    other = threading.Thread(target=draws_of, args=(deeper, 64, 10))
+    other.start()
+    other.join()
+    assert all(np.isfinite(array).all() for array in jax.tree.leaves(ours))

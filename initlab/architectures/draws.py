@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from initlab.draws import Kept, jit_draw, zeros
+from initlab.draws import KeptByThread, jit_draw, zeros
 from initlab.parameters import Weights
 
 if TYPE_CHECKING:  # what imports this module
     from initlab.architectures.chain import Chain, ChainSetting
 
-_KEPT = Kept(512 * 2**20)
+_KEPT = KeptByThread(512 * 2**20)
 
 
 #: a whole number, traced or not
@@ -63,32 +63,32 @@ def _draw_part(matrices: dict, seed, place: int) -> dict:
 def draws_for(setting: "ChainSetting", features: int, classes: int) -> Weights:
     """The kept draws of a setting, with at least its ``depth - 1`` further layers filled.
 
-    A deeper network begins with the layers of the shallower one. They stay valid until the next
-    call, which may fill more layers in the same memory.
+    A deeper network begins with the layers of the shallower one. They stay valid until the
+    thread's next call, which may fill more layers in the same memory.
     """
     chain, matrices = setting.chain(features, classes), setting.matrices(features, classes)
     seed = np.uint32(setting.seed)
     parts = [tuple(part.items()) for part in matrices]
     key = (chain.shared, chain.max_depth, setting.seed, *parts)
-    with _KEPT.lock:
-        draws, filled = _KEPT.take(key) or (None, 0)
-        if draws is None:
-            parts = matrices._asdict().items()
-            once = {
-                name: _draw_part(part, seed, place)
-                for place, (name, part) in enumerate(parts)
-                if name != "layers" or chain.shared
-            }
-            draws = Weights(**({"layers": _empty_layers(chain, matrices)} | once))
-        if filled < setting.depth - 1 and not chain.shared:
-            span = np.int32(filled), np.int32(setting.depth - 1)
-            layers = {
-                name: _draw_layers(matrix, draws.layers[name], seed, np.int32(position), *span)
-                for position, (name, matrix) in enumerate(matrices.layers.items())
-            }
-            draws, filled = draws._replace(layers=layers), setting.depth - 1
-        _KEPT.keep(key, (draws, filled), sum(array.nbytes for array in jax.tree.leaves(draws)))
-        return draws
+    kept = _KEPT.own
+    draws, filled = kept.take(key) or (None, 0)
+    if draws is None:
+        parts = matrices._asdict().items()
+        once = {
+            name: _draw_part(part, seed, place)
+            for place, (name, part) in enumerate(parts)
+            if name != "layers" or chain.shared
+        }
+        draws = Weights(**({"layers": _empty_layers(chain, matrices)} | once))
+    if filled < setting.depth - 1 and not chain.shared:
+        span = np.int32(filled), np.int32(setting.depth - 1)
+        layers = {
+            name: _draw_layers(matrix, draws.layers[name], seed, np.int32(position), *span)
+            for position, (name, matrix) in enumerate(matrices.layers.items())
+        }
+        draws, filled = draws._replace(layers=layers), setting.depth - 1
+    kept.keep(key, (draws, filled), sum(array.nbytes for array in jax.tree.leaves(draws)))
+    return draws
 
 
 def _empty_layers(chain: "Chain", matrices: Weights) -> dict:
