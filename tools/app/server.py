@@ -95,11 +95,6 @@ class Classroom(Voila):
 
     def load_config_file(self, *args, **kwargs):
         """Load none: what this machine's owner set for other notebooks is not for a class."""
-        # Jupyter's milliseconds, which tornado takes for seconds and shortens; a timeout that suits
-        # tornado ends every line at Jupyter's first ping.
-        logging.getLogger("tornado.general").addFilter(
-            lambda record: "websocket_ping_timeout" not in record.getMessage()
-        )
 
     def setup_template_dirs(self):
         """Put the project's template before Voila's."""
@@ -108,6 +103,11 @@ class Classroom(Voila):
 
     def listen(self):
         """Say that readers may come, which the address printed before does not promise."""
+        # Jupyter's milliseconds, which tornado takes for seconds and shortens; a timeout that suits
+        # tornado ends every line at Jupyter's first ping.
+        logging.getLogger("tornado.general").addFilter(
+            lambda record: "websocket_ping_timeout" not in record.getMessage()
+        )
         ioloop.IOLoop.current().add_callback(print, "It is served now.", flush=True)
         super().listen()
 
