@@ -24,6 +24,12 @@ from initlab.measures import mean, normalized, power_of_two, product
 from initlab.parameters import Pairs, Parameters
 from initlab.setting import MAX_DEPTH, AnySetting, Setting
 
+#: Activations are brought near 2 to this power before they meet a gradient: far above what float32
+#: loses, and so far under its largest number that a batch of them can be added up.
+_LIFTED = 100
+#: A sum of squares above this has lost less than a rounding: to each of them float32's smallest
+#: number, at the largest width.
+_SMALLEST = 2.0**-80
 _SCRATCH = Kept(512 * 2**20)  # buffers for the layers' values, used again by the next call
 
 
@@ -95,12 +101,19 @@ def _measure(
 
     def weight_gradient(x, x_exponent, delta, exponent):
         """Measure the mean loss's gradient by the weights from ``x``, which is transposed."""
-        x = x.astype(jnp.float32) * power_of_two(-x_exponent)
-        gradient = product(x, delta) / len(delta)
-        return {
-            "weight_gradient_norm": jnp.sqrt(jnp.sum(jnp.sum(gradient**2, axis=0))),
-            "weight_exponent": x_exponent + exponent,
-        }
+
+        def gradient(exponent):
+            return product(x.astype(jnp.float32) * power_of_two(exponent), delta) / len(delta)
+
+        def carefully():
+            """Where large examples have no gradient, small ones make it up."""
+            lift = jnp.minimum(_LIFTED - x_exponent, 126)
+            scaled, shift, _ = normalized(gradient(lift))
+            return _square(scaled), shift - lift
+
+        square = _square(gradient(-x_exponent))
+        square, shift = lax.cond(square > _SMALLEST, lambda: (square, x_exponent), carefully)
+        return {"weight_gradient_norm": jnp.sqrt(square), "weight_exponent": exponent + shift}
 
     def backward(step, state):
         """Measure the gradient of a hidden layer and of the weights that feed it, and go back."""
@@ -168,6 +181,10 @@ def transposed(
     if dtype == jnp.float32:
         return product(scale * x, weight.T)
     return product(x, (scale * weight).astype(dtype).astype(jnp.float32).T)
+
+
+def _square(x):
+    return jnp.sum(jnp.sum(x**2, axis=0))
 
 
 def _layer_measures(a):

@@ -213,6 +213,21 @@ def test_gradients_do_not_underflow(depth):
     np.testing.assert_allclose(signals.weight_gradient_norm[held], expected, rtol=tolerance)
 
 
+def test_small_examples_make_up_the_gradient_where_large_ones_have_none():
+    """Source: the plain network. Examples that layer 1 has at 1e28 meet a flat SELU in layer 3.
+
+    Of all others layer 1 makes -1.76, and theirs is the whole gradient.
+    """
+    inputs = 1e29 * np.random.default_rng(0).standard_normal((12, 16))
+    batch = data.Batch(np.float32(inputs), np.arange(12) % 3)
+    setting = Setting(3, 1, "selu", "normal")
+    parameters = weights(setting, batch=batch)
+    gradients = plain_weight_gradients(parameters, batch.inputs, batch.labels, "selu")
+    expected = [np.linalg.norm(weight) for weight, _ in gradients]
+    assert 0 < expected[1] < 1e-3
+    np.testing.assert_allclose(probe(setting, batch).weight_gradient_norm, expected, rtol=TOLERANCE)
+
+
 @pytest.mark.parametrize("activation", [n for n in ACTIVATIONS if ACTIVATIONS[n].zero_at_zero])
 def test_zeros_leave_a_gradient_in_the_readouts_bias_alone(activation):
     """Source: the plain network; hand: where phi(0) = 0 the readout's gradient is h^T delta = 0."""

@@ -157,6 +157,18 @@ def test_what_vanishes_and_what_overflows_is_kept_apart():
     assert all(np.isfinite(small[name]).all() for name in names)
 
 
+def test_small_examples_count_beside_large_ones():
+    """Inputs near 1e29, of which activations make themselves, or a number near 1."""
+    inputs = 1e29 * np.random.default_rng(0).standard_normal((12, 16))
+    batch = data.Batch(np.float32(inputs), np.arange(12) % 3)
+    axes = {"depth": [1, 3], "activation": ["selu", "elu", "tanh"], "seed": [0, 1]}
+    found = sweep(batch, width=1, initializer="normal", **axes)
+    gradient = found.weight_gradient_norm.sel(activation="selu", depth=3, seed=0)
+    assert 0 < gradient[1] < 1e-3
+    for chosen, setting in points_of(found):
+        assert_same(chosen, setting, probe(setting, batch), CHEAP)
+
+
 def test_a_point_does_not_depend_on_its_neighbours():
     """Care that one point needs must not touch the others."""
     among_like = sweep(BATCH, depth=5, width=16, gain=[1.0, 0.9, 1.1, 1.2])

@@ -19,7 +19,9 @@ from initlab.activations import Activation
 from initlab.measures import normalized, power_of_two, product
 from initlab.signals import EXPONENTS
 from initlab.sweeps import sizes
-from initlab.sweeps.sizes import Sized, each
+from initlab.sweeps.sizes import Gram, Sized, each
+
+_NONE = 2**30  # beyond all exponents
 
 
 class Program(NamedTuple):
@@ -190,7 +192,7 @@ def _products(dtype, x, weight, scale, computed):
     return product(x, (scale * weight).astype(dtype).astype(computed))
 
 
-def of_rows(x: Sized, delta_gram: jax.Array, exponent: jax.Array) -> dict[str, jax.Array]:
+def of_rows(x: Sized, delta: Gram, exponent: jax.Array) -> dict[str, jax.Array]:
     """What follows from the products of examples with each other: of activations, of gradients.
 
     The gradient by the weights between them is ``x^T delta``, and its squared norm the sum over
@@ -198,22 +200,32 @@ def of_rows(x: Sized, delta_gram: jax.Array, exponent: jax.Array) -> dict[str, j
     for each point.
     """
     gram = sizes.gram(x)
-    # brought near 1 each, since their product may pass what float32 holds
-    (x_gram, x_shift), (delta_gram, shift) = near_one(gram), near_one(delta_gram)
-    square = jnp.sum(x_gram * delta_gram, axis=(1, 2))
+    (size, x_exponents), (delta_size, exponents) = near_one(gram), near_one(delta)
+    # what each example adds to the gradient, relative to the one that adds most
+    exponents += x_exponents
+    adds = (gram.squares > 0) & (delta.squares > 0)
+    shift = jnp.max(jnp.where(adds, exponents, -_NONE), axis=1)
+    shift = jnp.where(shift > -_NONE, shift, 0)
+    delta_size *= power_of_two(jnp.clip(exponents - shift[:, None], -126, 0))
+    pairs = outer(gram.products, size) * outer(delta.products, delta_size)
+    square = jnp.sum(jnp.sum(pairs, axis=2), axis=1)
     return {
-        "input_similarity": each(similarity)(gram),
-        "weight_gradient_norm": jnp.sqrt(jnp.maximum(square, 0)) / gram.shape[1],
-        "weight_exponent": x.shift + exponent + x_shift + shift,
+        "input_similarity": each(similarity)(gram.products),
+        "weight_gradient_norm": jnp.sqrt(jnp.maximum(square, 0)) / gram.products.shape[1],
+        "weight_exponent": x.shift + exponent + shift,
     }
 
 
-def near_one(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """``(gram * 4^-shift, shift)``: the largest square of a length near 1."""
-    largest = jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), axis=1)
-    largest = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 0.5)
-    shift = jnp.frexp(largest)[1] // 2
-    return gram * power_of_two(-2 * shift)[:, None, None], shift
+def near_one(gram: Gram) -> tuple[jax.Array, jax.Array]:
+    """By which factors examples are brought near 1, and exponents that undo it."""
+    usable = jnp.isfinite(gram.squares) & (gram.squares > 0)
+    exponents = jnp.frexp(jnp.where(usable, gram.squares, 0.5))[1] // 2
+    return power_of_two(-exponents), gram.exponents + exponents
+
+
+def outer(products: jax.Array, factors: jax.Array) -> jax.Array:
+    """Products of examples with each other, given what each example is multiplied by."""
+    return products * factors[:, :, None] * factors[:, None, :]
 
 
 def similarity(gram: jax.Array) -> jax.Array:

@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 
 from initlab import measures
-from initlab.measures import normalized, power_of_two, product
+from initlab.measures import normalized, product
 
 each: Callable[..., Any] = jax.vmap  # a measure of [B, n], of each point by itself
 
@@ -33,26 +33,41 @@ class Sized(NamedTuple):
     """Values as they are, and what is measured of ``values * 2^-shift``."""
 
     values: jax.Array | np.ndarray  # [G, B, n]
+    squares: jax.Array  # [G, B] sums of the squares of each example's values, as they are
     shift: jax.Array  # int32 [G]
     second_moment: jax.Array  # [G]
     finite: jax.Array  # [G]
 
 
+class Gram(NamedTuple):
+    """Products of examples with each other, and what each example was divided by before.
+
+    The products of ``values * 2^-shift`` are ``products[i, j] * 2^(exponents[i] + exponents[j])``.
+    """
+
+    products: jax.Array  # [G, B, B]
+    squares: jax.Array  # [G, B] of each example with itself
+    exponents: jax.Array  # int32 [G, B]
+
+
 def sized(values: jax.Array | np.ndarray) -> Sized:
     """The mean square, and by which power of two values are to be divided before it is taken."""
-    moment = _mean(values**2)
+    squares = _by_example(values**2)
+    moment = _mean(squares, values)
     fine = (moment > _SMALLEST) & (moment < _LARGEST)
 
     def carefully():
         scaled, shift, finite = each(normalized)(values)
         return shift, each(measures.mean)(scaled**2), finite
 
-    return Sized(values, *_where(fine, (jnp.zeros_like(fine, int), moment, fine), carefully))
+    quick = jnp.zeros_like(fine, int), moment, fine
+    return Sized(values, squares, *_where(fine, quick, carefully))
 
 
 def with_variance(values: jax.Array | np.ndarray) -> tuple[Sized, jax.Array]:
     """The same, and the variance."""
-    mean, moment = _mean(values), _mean(values**2)
+    squares = _by_example(values**2)
+    mean, moment = _mean(_by_example(values), values), _mean(squares, values)
     variance = moment - mean**2
     fine = (moment > _SMALLEST) & (moment < _LARGEST) & (variance > _SPREAD * moment)
 
@@ -63,7 +78,7 @@ def with_variance(values: jax.Array | np.ndarray) -> tuple[Sized, jax.Array]:
 
     quick = jnp.zeros_like(fine, int), moment, fine, variance
     *found, variance = _where(fine, quick, carefully)
-    return Sized(values, *found), variance
+    return Sized(values, squares, *found), variance
 
 
 def _where(fine, quick: tuple, carefully):
@@ -78,23 +93,33 @@ def _where(fine, quick: tuple, carefully):
     return lax.cond(jnp.all(fine), lambda: quick, both)
 
 
-def gram(x: Sized) -> jax.Array:
-    """The products of examples with each other, ``[G, B, B]``, of ``values * 2^-shift``.
+def gram(x: Sized) -> Gram:
+    """The products of examples with each other.
 
-    Values that were measured without care have squares that float32 holds, and so have these sums.
+    Of an example 10^19 times as small as others, squares would be 0 beside theirs. So where any is
+    far from 1, or all zeros, all are brought near 1 before they are multiplied.
     """
+    fine = (x.squares > _SMALLEST) & (x.squares < _LARGEST)
 
     def carefully():
-        scaled = x.values * power_of_two(-x.shift)[:, None, None]
-        return product(scaled, jnp.swapaxes(scaled, 1, 2))
+        scaled, exponents, _ = each(each(normalized))(x.values)
+        return _products(scaled), jnp.sum(scaled**2, axis=2), exponents
 
     def as_they_are():
-        return product(x.values, jnp.swapaxes(x.values, 1, 2))
+        return _products(x.values), x.squares, jnp.zeros(x.squares.shape, jnp.int32)
 
-    return lax.cond(jnp.all(x.shift == 0), as_they_are, carefully)
+    products, squares, exponents = lax.cond(jnp.all(fine), as_they_are, carefully)
+    return Gram(products, squares, exponents - x.shift[:, None])
 
 
-def _mean(x):
-    # by example first, and no sum over all at once, which XLA would make one by one: it rounds more
-    by_example = lax.optimization_barrier(jnp.sum(x, axis=2))
-    return jnp.sum(by_example, axis=1) / (x.shape[1] * x.shape[2])
+def _products(rows):
+    return product(rows, jnp.swapaxes(rows, 1, 2))
+
+
+def _by_example(x):
+    # no sum over all at once, which XLA would make one by one: it rounds more
+    return lax.optimization_barrier(jnp.sum(x, axis=2))
+
+
+def _mean(by_example, values):
+    return jnp.sum(by_example, axis=1) / (values.shape[1] * values.shape[2])
