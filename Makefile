@@ -8,6 +8,9 @@ RUN = .venv/bin/python -m
 RUN_COLAB = .venv-colab/bin/python -m
 RUN_TORCH = .venv-torch/bin/python -m
 
+# Tests run in two processes, each with whole files; with ARGS="-n 0" in one.
+PYTEST = pytest -n 2 --dist loadfile
+
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
 
@@ -26,16 +29,16 @@ lab: .venv/.ready  ## set up, once, and open JupyterLab on the first notebook
 	@$(RUN) tools.lab $(ARGS)
 
 test: .venv/.ready chromium  ## all tests but the slow ones: units, doctests, notebooks, browser
-	$(RUN) pytest $(ARGS)
+	$(RUN) $(PYTEST) $(ARGS)
 
 nightly: .venv/.ready chromium  ## all tests, the slow ones too
-	$(RUN) pytest -m "slow or not slow" $(ARGS)
+	$(RUN) $(PYTEST) -m "slow or not slow" $(ARGS)
 
 test-colab: .venv-colab/.ready  ## most units, doctests and notebooks on the versions of Google Colab
-	$(RUN_COLAB) pytest $(NOT_COLAB) -m "not slow and not numerics" $(ARGS)
+	$(RUN_COLAB) $(PYTEST) $(NOT_COLAB) -m "not slow and not numerics" $(ARGS)
 
 nightly-colab: .venv-colab/.ready  ## what test-colab leaves out
-	$(RUN_COLAB) pytest $(NOT_COLAB) -m "slow or numerics" $(ARGS)
+	$(RUN_COLAB) $(PYTEST) $(NOT_COLAB) -m "slow or numerics" $(ARGS)
 
 test-torch: .venv-torch/.ready  ## what examines PyTorch's modules, with PyTorch
 	$(RUN_TORCH) pytest tests/pytorch $(ARGS)

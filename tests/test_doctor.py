@@ -10,6 +10,8 @@ from initlab.__main__ import main
 from initlab.doctor import examine
 from tests.plain_models import INPUTS, dense, residual, winding
 
+pytestmark = pytest.mark.numerics
+
 
 def by_name(report):
     return {layer.name: layer for layer in report.layers}

@@ -20,6 +20,8 @@ from tests.plain_network import (
     plain_weight_gradients,
 )
 
+pytestmark = pytest.mark.numerics
+
 WIDTH = 32
 BATCH = data.digits(64)
 ROUNDING = 2.0**-24  # of a float32

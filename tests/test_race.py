@@ -14,6 +14,8 @@ from initlab import data, live, racing, train
 from initlab.race_picture import BY_LAYER, STYLES, RacePicture, median_interval, say_band
 from initlab.setting import Setting
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(96)
 SMALL = Setting(2, 16, "tanh")
 STARTS = {

@@ -7,6 +7,8 @@ from initlab import Batch, Residual, Setting, data, probe, weights
 from initlab.signals import LAYER_FIELDS
 from tests.plain_network import plain_weight_gradients
 
+pytestmark = pytest.mark.numerics
+
 BATCH = data.digits(64)
 SETTING = Setting(12, 32, "relu", "he_normal", bias_std=0.1)
 

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+_UNREAD = "ignore:Error reading persistent compilation cache entry"
+
 
 def kept_in(folder: Path) -> dict[str, str]:
     """The environment by which JAX keeps them in a folder, unless it was told another place."""
@@ -13,4 +15,6 @@ def kept_in(folder: Path) -> dict[str, str]:
         # Small programs, too: an explorer has hundreds of them.
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        # What another kernel has half written is compiled once more, and nobody need know.
+        "PYTHONWARNINGS": ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), _UNREAD])),
     }

@@ -12,25 +12,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from tests.browser.explorer_page import choose, wait_for_kernel, wait_until_done
+from tests.told import NO_CHROMIUM, NO_COLAB
 from tools import chromium, lab
 
 VIEWPORT = {"width": 1440, "height": 1100}
 PAGE_SECONDS = 60  # for anything that is clicked or awaited, on a slow machine too
 NOTEBOOK_SECONDS = 480  # for a notebook to run from top to bottom, beside another suite of tests
-
-NO_CHROMIUM = (
-    "no Chromium could be found or installed, so NO BROWSER TEST RAN; "
-    "install one, or set INITLAB_CHROMIUM to the path of one"
-)
-NO_COLAB = "no environment with Colab's versions, so NOT TRIED THERE; `make test-colab` makes one"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = terminalreporter.stats.get("skipped", [])
-    for reason in (NO_CHROMIUM, NO_COLAB):
-        if any(reason in str(report.longrepr) for report in skipped):
-            terminalreporter.section("WARNING", sep="!", red=True, bold=True)
-            terminalreporter.line(reason, red=True, bold=True)
 
 
 @pytest.fixture(scope="session")

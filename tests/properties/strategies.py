@@ -5,11 +5,12 @@ for every run of the tests, and many for the nightly ones. Widths and shapes of 
 since each is a program of its own; all else that a slider moves costs no compilation.
 """
 
-import collections
 import contextlib
 import dataclasses
+import linecache
 import signal
 import threading
+import traceback
 
 import numpy as np
 import pytest
@@ -21,11 +22,10 @@ from initlab.activations import ACTIVATIONS
 from initlab.architectures import convolutional, recurrent, residual, transformer
 from initlab.initializers import INITIALIZERS
 from initlab.setting import DTYPES, MAX_DEPTH
+from tests.told import COUNTS
 
 SECONDS = 240  # that one example may take, compiling included, before it counts as hanging
 
-#: of what kind were the examples that were run: "settings" or "hostile"
-COUNTS = collections.Counter()
 #: names of the nightly tests that were run to their end
 DONE = set()
 #: names of all nightly tests
@@ -63,6 +63,13 @@ def watched(seconds: int = SECONDS):
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+def is_deliberate(error: Exception) -> bool:
+    """Whether it was raised by a statement of this package, and not within some other."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    statement = linecache.getline(last.filename, last.lineno).strip()
+    return "/initlab/" in last.filename.replace("\\", "/") and statement.startswith("raise ")
 
 
 def holds(nightly: int, ci: int = 3, counts: str = "settings", few=None, **examples):

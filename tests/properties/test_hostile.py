@@ -5,9 +5,7 @@ import decimal
 import fractions
 import functools
 import itertools
-import linecache
 import tempfile
-import traceback
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +15,8 @@ import initlab
 from initlab import Setting, adaptive, data, teaching, theory
 from initlab.activations import ACTIVATIONS
 from initlab.initializers import INITIALIZERS
-from tests.properties.strategies import COUNTS, holds, watched
+from tests.properties.strategies import holds, is_deliberate, watched
+from tests.told import COUNTS
 
 INF, NAN = float("inf"), float("nan")
 LONGEST = 2500  # characters of an error: a catalogue is named in it
@@ -52,13 +51,6 @@ HOSTILE = {
 values = st.sampled_from(sorted(HOSTILE)).flatmap(
     lambda name: st.tuples(st.just(name), st.integers(0, len(HOSTILE[name]) - 1))
 )
-
-
-def is_deliberate(error: Exception) -> bool:
-    """Whether it was raised by a statement of this package, and not within some other."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    statement = linecache.getline(last.filename, last.lineno).strip()
-    return "/initlab/" in last.filename.replace("\\", "/") and statement.startswith("raise ")
 
 
 def assert_refused_or_right(call, value, allowed=(TypeError, ValueError)):

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 import initlab
 from initlab.activations import ACTIVATIONS
 from initlab.initializers import INITIALIZERS
-from tests.properties.strategies import holds
-from tests.properties.test_hostile import is_deliberate
+from tests.properties.strategies import holds, is_deliberate
 
 
 def raises(kind):
