@@ -100,7 +100,9 @@ class Clone:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
         home = folder.with_name(f"{folder.name}-home")
         home.mkdir()
-        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        # MAKEFLAGS has the ARGS of a make that runs this test, for all below it.
+        others = ("PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKEOVERRIDES")
+        kept = {k: v for k, v in os.environ.items() if k not in others}
         self.environment = kept | {
             "PATH": f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "JUPYTER_CONFIG_DIR": str(home / "config"),
