@@ -9,7 +9,8 @@ RUN_COLAB = .venv-colab/bin/python -m
 RUN_TORCH = .venv-torch/bin/python -m
 
 # Tests run in two processes, each with whole files; with ARGS="-n 0" in one.
-PYTEST = pytest -n 2 --dist loadfile
+SIDE_BY_SIDE = -n 2 --dist loadfile
+PYTEST = pytest $(SIDE_BY_SIDE)
 
 # Passed on to what a target runs: make test ARGS="-k depth"
 ARGS =
@@ -44,7 +45,8 @@ test-torch: .venv-torch/.ready  ## what examines PyTorch's modules, with PyTorch
 	$(RUN_TORCH) pytest tests/pytorch $(ARGS)
 
 test-pythons: .venv/.ready  ## most units, doctests and notebooks on every other Python that is found
-	@sh tools/pythons.sh requirements.lock.txt --ignore=tests/browser -m "not slow and not numerics" $(ARGS)
+	@sh tools/pythons.sh requirements.lock.txt $(SIDE_BY_SIDE) --ignore=tests/browser \
+		-m "not slow and not numerics" $(ARGS)
 
 bench: .venv/.ready  ## measure what is claimed about speed
 	$(RUN) benchmarks $(ARGS)
