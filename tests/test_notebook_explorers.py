@@ -8,8 +8,8 @@ import ipywidgets
 import matplotlib.image
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
-import initlab
 from initlab import page
 
 pytestmark = pytest.mark.slow  # two minutes: widths up to 512, and every initializer
@@ -30,12 +30,17 @@ def is_explorer(node) -> bool:
 
 
 def explorers(path):
-    """The calls that show an explorer, each after the plain assignments of its own cell."""
+    """The calls that show an explorer, each after all imports, and the lines of its own cell."""
+    imports = []
     for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code" and "initlab.explore" in cell.source:
-            *before, last = ast.parse(cell.source).body
+        if cell.cell_type != "code":
+            continue
+        body = ast.parse(TransformerManager().transform_cell(cell.source)).body
+        imports += [line for line in body if isinstance(line, ast.Import | ast.ImportFrom)]
+        if "initlab.explore" in cell.source:
+            *before, last = body
             assert is_explorer(last.value), f"an explorer is not its cell's result: {cell.source}"
-            yield ast.unparse(before), ast.unparse(last)
+            yield ast.unparse([*imports, *before]), ast.unparse(last)
 
 
 CASES = [
@@ -73,7 +78,7 @@ def test_the_notebooks_have_explorers():
 
 @pytest.mark.parametrize(("before", "call"), CASES)
 def test_it_shows_something_wherever_it_is_driven(before, call):
-    names = {"initlab": initlab}
+    names = {}
     exec(before, names)
     explorer = eval(call, names)
     try:
